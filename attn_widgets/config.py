@@ -1,0 +1,222 @@
+"""The options of a run: the one source of the Python API, the magics' flags and the help.
+
+Each field is one documented option. ``flags.py`` turns these dataclasses into command-line
+flags (``kv_heads`` is ``--kv-heads``); ``train(kv_heads=2)`` takes the same names. Choices
+are ``Literal`` types. ``common=True`` puts an option into the short help.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from attn_widgets.errors import ConfigError
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    common: bool = False,
+    low: float | None = None,
+    high: float | None = None,
+    exclusive: bool = False,
+) -> Any:
+    """Declare a documented dataclass field.
+
+    Parameters
+    ----------
+    default
+        The value when the option is not given.
+    help
+        One line for ``--help``.
+    common
+        Whether the short help (``%attn_train?``) shows it.
+    low, high
+        Bounds of a number, inclusive unless `exclusive` excludes `low`.
+    exclusive
+        Whether `low` itself is refused.
+    """
+    metadata = dict(help=help, common=common, low=low, high=high, exclusive=exclusive)
+    return field(default=default, metadata=metadata)
+
+
+def flag_name(name: str) -> str:
+    """``kv_heads`` → ``--kv-heads``."""
+    return "--" + name.replace("_", "-")
+
+
+def check_bounds(config: Any) -> None:
+    """Refuse numbers that are not finite or out of their bounds, naming the flag."""
+    for f in fields(config):
+        value, low, high = getattr(config, f.name), f.metadata.get("low"), f.metadata.get("high")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        flag = flag_name(f.name)
+        above = f"above {low:g}" if f.metadata.get("exclusive") else f"at least {low:g}" if low is not None else ""
+        if not math.isfinite(value):
+            raise ConfigError(f"{flag} must be a finite number; given {value}")
+        if low is not None and (value < low or (f.metadata.get("exclusive") and value == low)):
+            raise ConfigError(f"{flag} must be {above}; given {value}")
+        if high is not None and value > high:
+            raise ConfigError(f"{flag} must be at most {high:g}; given {value}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of an attention language model."""
+
+    layers: int = option(2, "number of transformer blocks", common=True, low=1)
+    heads: int = option(4, "attention heads in each layer", common=True, low=1)
+    dim: int = option(64, "width of the residual stream", common=True, low=1)
+    context: int = option(64, "longest attention span, in tokens", common=True, low=1)
+    attention: Literal["scaled_dot"] = option("scaled_dot", "attention mechanism")
+    kv_heads: int | None = option(None, "grouped key/value heads (default: as many as heads)", low=1)
+    positions: Literal["rotary", "learned", "sinusoidal"] = option("rotary", "how positions enter")
+    rope_theta: float = option(10_000.0, "base of the rotary frequencies", low=1)
+    norm: Literal["rms", "layer"] = option("rms", "RMSNorm or LayerNorm, before each sublayer")
+    norm_eps: float = option(1e-5, "added to the variance in the norm", low=0)
+    qk_norm: bool = option(False, "normalise queries and keys of each head")
+    bias: bool = option(False, "biases in linear maps and norms")
+    mlp: Literal["gelu", "gelu_tanh", "relu2", "swiglu"] = option("relu2", "activation of the feed-forward layer")
+    hidden: int | None = option(None, "width of the feed-forward layer (default: 4 x dim; 8/3 x dim for swiglu)", low=1)
+    tied: bool = option(False, "share the token embedding with the output head")
+    dropout: float = option(0.0, "dropout on attention, residual and embedding", low=0, high=0.999)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        if self.dim % self.heads:
+            near = [h for h in range(1, self.dim + 1) if self.dim % h == 0]
+            best = sorted(sorted(near, key=lambda h: abs(h - self.heads))[:2])
+            raise ConfigError(
+                f"--heads {self.heads} does not divide --dim {self.dim}; try --heads {' or '.join(map(str, best))}"
+            )
+        if self.heads % self.key_value_heads:
+            works = ", ".join(str(h) for h in range(1, self.heads + 1) if self.heads % h == 0)
+            raise ConfigError(f"--kv-heads {self.kv_heads} does not divide --heads {self.heads}; try one of {works}")
+        if self.positions == "rotary" and self.head_dim % 2:
+            raise ConfigError(
+                f"--positions rotary needs an even head width; --dim {self.dim} / --heads {self.heads} = "
+                f"{self.head_dim}; try --dim {2 * self.dim} or --positions learned"
+            )
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.dim // self.heads
+
+    @property
+    def key_value_heads(self) -> int:
+        """Number of key/value heads; fewer than ``heads`` when they are grouped."""
+        return self.heads if self.kv_heads is None else self.kv_heads
+
+    @property
+    def hidden_dim(self) -> int:
+        """Width of the feed-forward layer."""
+        if self.hidden is not None:
+            return self.hidden
+        return int(8 * self.dim / 3) if self.mlp == "swiglu" else 4 * self.dim
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained, and on what cut of the text."""
+
+    steps: int = option(500, "optimizer steps", common=True, low=1)
+    minutes: float | None = option(
+        None, "train for this long instead of --steps; the schedule follows the clock", common=True, low=0, exclusive=True
+    )
+    batch: int = option(32, "sequences in one step", common=True, low=1)
+    accumulate: int = option(1, "micro-batches whose gradients are added up in one step", low=1)
+    optimizer: Literal["muon", "adamw"] = option("muon", "optimizer of the hidden matrices", common=True)
+    learning_rate: float | None = option(
+        None, "peak learning rate (default: 0.02 for muon, 0.003 for adamw)", common=True, low=0, exclusive=True
+    )
+    embedding_rate: float = option(
+        0.003, "AdamW rate of embeddings, head and gains under muon", low=0, exclusive=True
+    )
+    weight_decay: float = option(0.0, "decoupled weight decay of the matrices", low=0)
+    beta1: float = option(0.9, "AdamW's first-moment decay", low=0, high=0.9999)
+    beta2: float = option(0.95, "AdamW's second-moment decay", low=0, high=0.9999)
+    warmup: int = option(10, "steps of linear warm-up", low=0)
+    decay: float = option(0.4, "share of the run over which the rate falls linearly to zero", low=0, high=1)
+    clip: float = option(1.0, "largest gradient norm (0: no clipping)", low=0)
+    tokenizer: Literal["auto", "char", "word", "bpe"] = option(
+        "auto", "what a token is (auto: as the corpus asks; bpe for your own text)", common=True
+    )
+    vocab_size: int = option(2048, "largest vocabulary of word and bpe tokenizers", low=3)
+    validation: float = option(0.1, "share of the text held out", low=0, high=0.9, exclusive=True)
+    validation_tokens: int = option(200_000, "score at most this many held-out tokens", low=1)
+    validate_every: int | None = option(None, "steps between validations (default: a tenth of the run)", low=1)
+    patience: int = option(0, "stop after this many validations without a better one (0: never)", low=0)
+    checkpoint_every: int | None = option(None, "steps between checkpoints (default: with each validation)", low=1)
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = option("auto", "number format; auto times both once")
+    seed: int = option(0, "seed of weights, order of samples and dropout", common=True, low=0, high=2**32 - 1)
+    probe: str | None = option(None, "text whose attention is recorded during training (default: the corpus's)")
+    moments: int = option(8, "how many moments of training the probe is recorded at (0: none)", low=0, high=8)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+    @property
+    def peak_rate(self) -> float:
+        """Learning rate after warm-up."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 0.02 if self.optimizer == "muon" else 0.003
+
+
+@dataclass(frozen=True)
+class StoreConfig:
+    """Where a run is kept and what happens to one that is already there."""
+
+    name: str | None = option(None, "name of the run (default: the corpus's name)", common=True)
+    runs: str = option("attn_runs", "folder that holds the runs")
+    resume: bool = option(False, "go on where the run of this name stopped", common=True)
+    overwrite: bool = option(False, "replace the run of this name", common=True)
+
+    def __post_init__(self) -> None:
+        if self.resume and self.overwrite:
+            raise ConfigError("--resume and --overwrite exclude each other; give one of them")
+
+
+@dataclass(frozen=True)
+class GenerateConfig:
+    """How the next tokens are chosen and when to stop."""
+
+    max_new_tokens: int = option(64, "generate at most this many tokens", common=True, low=1)
+    temperature: float | None = option(
+        None, "0 is greedy; higher is more varied (default: greedy, or 1 with --top-k, --top-p or --min-p)",
+        common=True, low=0,
+    )
+    top_k: int | None = option(None, "sample among the k most likely tokens", common=True, low=1)
+    top_p: float | None = option(
+        None, "sample among the likeliest tokens that hold this much probability", common=True, low=0, high=1, exclusive=True
+    )
+    min_p: float | None = option(
+        None, "sample among tokens at least this likely relative to the likeliest", low=0, high=1
+    )
+    repetition_penalty: float = option(1.0, "divide positive logits of tokens already there by this", low=0, exclusive=True)
+    greedy: bool = option(False, "always take the likeliest token")
+    seed: int = option(0, "seed of the sampling", common=True, low=0, high=2**63 - 1)
+    stop: tuple[str, ...] = option((), "stop when this text appears (may be repeated)", common=True)
+    ignore_end: bool = option(False, "go on past the end token")
+    minutes: float | None = option(None, "stop after this long", low=0, exclusive=True)
+    ablate: tuple[str, ...] = option((), "heads to switch off, for example L0H1 (may be repeated)", common=True)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        if self.greedy and self.temperature:
+            raise ConfigError(f"--greedy and --temperature {self.temperature} exclude each other; give one of them")
+        if "" in self.stop:
+            raise ConfigError("--stop '' would stop at once; give the text to stop at")
+
+    @property
+    def effective_temperature(self) -> float:
+        """Temperature in force; 0 is greedy."""
+        if self.greedy:
+            return 0.0
+        if self.temperature is not None:
+            return self.temperature
+        return 1.0 if (self.top_k or self.top_p or self.min_p) else 0.0
