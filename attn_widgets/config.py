@@ -220,3 +220,23 @@ class GenerateConfig:
         if self.temperature is not None:
             return self.temperature
         return 1.0 if (self.top_k or self.top_p or self.min_p) else 0.0
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """Which run speaks."""
+
+    run: str | None = option(None, "name of the run (default: the last one)", common=True)
+    runs: str = option("attn_runs", "folder that holds the runs")
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """What the head panel shows first."""
+
+    layer: int = option(0, "layer that is shown first", common=True, low=0)
+    head: int = option(0, "head that is shown first", common=True, low=0)
+    html: str | None = option(None, "write the panel as one offline HTML file too", common=True)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)

@@ -50,6 +50,15 @@ class Watched:
     errors: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
+    def run_all(self) -> None:
+        """Run every cell from the menu, as a person does."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+    def set_theme(self, name: str) -> None:
+        """Switch JupyterLab's theme ("JupyterLab Light", "JupyterLab Dark") through its own command."""
+        self.page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
+
     def on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.errors.append(message.text)
@@ -142,14 +151,3 @@ def wait_for_server(url: str, server: subprocess.Popen[bytes], log: Path) -> Non
         except OSError:
             time.sleep(0.2)
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
-
-
-def run_all(page: Page) -> None:
-    """Run every cell from the menu, as a person does."""
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-
-
-def set_theme(page: Page, name: str) -> None:
-    """Switch JupyterLab's theme ("JupyterLab Light", "JupyterLab Dark") through its own command."""
-    page.evaluate("name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
