@@ -1,0 +1,1 @@
+"""From logits to text: decoding with a key/value cache, sampling, stopping, and scoring skills."""
