@@ -1,0 +1,19 @@
+"""Flags, keywords and help, all made from the dataclasses of `config`."""
+
+from attn_widgets.flags.help import help_text
+from attn_widgets.flags.line import Parsed, Variable, parse
+from attn_widgets.flags.options import VERBS, Option, Verb, build, checked, keywords, options
+
+__all__ = [
+    "VERBS",
+    "Option",
+    "Parsed",
+    "Variable",
+    "Verb",
+    "build",
+    "checked",
+    "help_text",
+    "keywords",
+    "options",
+    "parse",
+]
