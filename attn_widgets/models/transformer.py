@@ -1,0 +1,263 @@
+"""A decoder-only transformer: GPT-2's or Llama's architecture, by options.
+
+Pre-norm blocks of attention and feed-forward (Radford et al. 2019; Touvron et al., arXiv:2302.13971).
+Attention returns a value, ``(context, record)``; nothing is hooked and nothing is kept. This file
+knows nothing about text, training or panels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from attn_widgets.attention import MECHANISMS, DotRecord
+from attn_widgets.config import ModelConfig
+from attn_widgets.errors import ConfigError
+from attn_widgets.models.cache import KeyValueCache
+from attn_widgets.models.mlp import MLP
+from attn_widgets.models.norms import RMSNorm, make_norm
+from attn_widgets.models.positions import Rotary, rotate, sinusoidal_table
+
+
+class ModelOutput(NamedTuple):
+    """What one pass gives.
+
+    Attributes
+    ----------
+    logits
+        Float[Tensor, "batch query vocab"]: unnormalised log-probabilities of the next token.
+    records
+        What attention left in each layer; None unless asked for.
+    """
+
+    logits: Tensor
+    records: tuple[DotRecord, ...] | None = None
+
+
+class Pass(NamedTuple):
+    """What every layer of one forward pass shares."""
+
+    rotary: tuple[Tensor, Tensor] | None  # cos, sin: (Q, 1, d)
+    cache: KeyValueCache | None
+    window: int | None
+    record: bool
+    ablate: dict[int, Tensor]  # layer → heads to switch off
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention, causal.
+
+    Queries, keys and values are one matrix, in this order of rows: all query heads, all key heads,
+    all value heads.
+    """
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.heads, self.kv_heads, self.head_dim = config.heads, config.key_value_heads, config.head_dim
+        self.dropout = config.dropout
+        self.attend = MECHANISMS[config.attention]
+        rows = (self.heads + 2 * self.kv_heads) * self.head_dim
+        self.qkv = nn.Linear(config.dim, rows, config.bias)
+        self.output = nn.Linear(config.dim, config.dim, config.bias)
+        turned = self.heads + self.kv_heads
+        self.norm = RMSNorm(turned, self.head_dim, eps=config.norm_eps) if config.qk_norm else None
+
+    def forward(
+        self, x: Float[Tensor, "batch query dim"], now: Pass
+    ) -> tuple[Float[Tensor, "batch query dim"], DotRecord | None]:
+        """Let every position read from itself and the ones before it."""
+        batch, queries, dim = x.shape
+        query, key, value = self.project(x, now.rotary)
+        if now.cache is not None:
+            key, value = now.cache.append(self.layer, key, value)
+        context, record = self.attend(
+            query, key, value, causal=True, window=now.window,
+            dropout=self.dropout if self.training else 0.0, record=now.record,
+        )  # fmt: skip
+        if self.layer in now.ablate:
+            context = context.index_fill(1, now.ablate[self.layer], 0.0)
+        return self.output(context.transpose(1, 2).reshape(batch, queries, dim)), record
+
+    def project(
+        self, x: Float[Tensor, "batch query dim"], rotary: tuple[Tensor, Tensor] | None
+    ) -> tuple[
+        Float[Tensor, "batch head query d"], Float[Tensor, "batch kv_head query d"], Float[Tensor, "batch kv_head query d"]
+    ]:
+        """Queries, keys and values of every head; queries and keys normalised and rotated as configured."""
+        batch, queries, _ = x.shape
+        both, value = (
+            self.qkv(x)
+            .view(batch, queries, -1, self.head_dim)
+            .split((self.heads + self.kv_heads, self.kv_heads), dim=2)
+        )  # (B, Q, H + Hkv, d), (B, Q, Hkv, d)
+        if self.norm is not None:
+            both = self.norm(both)
+        if rotary is not None:
+            both = rotate(both, *rotary)
+        query, key = both.transpose(1, 2).split((self.heads, self.kv_heads), dim=1)
+        return query, key, value.transpose(1, 2)
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = make_norm(config)
+        self.attention = Attention(config, layer)
+        self.mlp_norm = make_norm(config)
+        self.mlp = MLP(config)
+        self.dropout = config.dropout
+
+    def forward(
+        self, x: Float[Tensor, "batch query dim"], now: Pass
+    ) -> tuple[Float[Tensor, "batch query dim"], DotRecord | None]:
+        """One layer of the residual stream."""
+        change, record = self.attention(self.attention_norm(x), now)
+        x = x + self._drop(change)
+        return x + self._drop(self.mlp(self.mlp_norm(x))), record
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.dropout) if self.training and self.dropout else x
+
+
+class Transformer(nn.Module):
+    """An attention language model.
+
+    Parameters
+    ----------
+    config
+        Shape and options.
+    vocab_size
+        Number of token ids.
+    """
+
+    def __init__(self, config: ModelConfig, vocab_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.vocab_size = vocab_size
+        self.embedding = nn.Embedding(vocab_size, config.dim)
+        self.positions = nn.Embedding(config.context, config.dim) if config.positions == "learned" else None
+        self.register_buffer(
+            "sinusoids",
+            sinusoidal_table(config.context, config.dim) if config.positions == "sinusoidal" else None,
+            persistent=False,
+        )
+        self.rotary = (
+            Rotary(config.head_dim, config.context, config.rope_theta) if config.positions == "rotary" else None
+        )
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
+        self.norm = make_norm(config)
+        self.head = nn.Linear(config.dim, vocab_size, bias=False)
+        if config.tied:
+            self.head.weight = self.embedding.weight
+        self._initialise()
+
+    def forward(
+        self,
+        ids: Int[Tensor, "batch query"],
+        *,
+        cache: KeyValueCache | None = None,
+        record: bool = False,
+        ablate: Collection[tuple[int, int]] = (),
+        window: int | None = None,
+    ) -> ModelOutput:
+        """Logits of the next token after every position.
+
+        Parameters
+        ----------
+        ids
+            Token ids; with a cache, those that follow the ones it holds.
+        cache
+            Read and extended.
+        record
+            Whether each layer leaves a ``DotRecord``: its queries are those of `ids`, its keys all
+            that the cache holds.
+        ablate
+            Heads (layer, head) whose context is set to zero.
+        window
+            See at most this many keys, the own one among them. With a cache the model's context
+            when None; without one all.
+
+        Raises
+        ------
+        ConfigError
+            For a head that is not there, or a position beyond the context where positions are
+            learned or sinusoidal.
+        """
+        start = 0 if cache is None else cache.position
+        if window is None and cache is not None:
+            window = self.config.context
+        x = self._embed(ids, start)  # (B, Q, D)
+        rotary = None if self.rotary is None else self.rotary(start, start + ids.shape[1], x.dtype)
+        now = Pass(rotary, cache, window, record, self._ablated(ablate) if ablate else {})
+        records: list[DotRecord] = []
+        for block in self.blocks:
+            x, left = block(x, now)
+            if left is not None:
+                records.append(left)
+        if cache is not None:
+            cache.advance(ids.shape[1])
+        return ModelOutput(self.head(self.norm(x)), tuple(records) if record else None)
+
+    def num_parameters(self) -> int:
+        """Trained numbers; a tied head counts once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters by their role, each in exactly one group.
+
+        Returns
+        -------
+        dict
+            ``matrices``: hidden 2-D maps (for Muon; an attention's query, key and value rows are
+            one matrix); ``embeddings``: token and position embeddings and the output head;
+            ``gains``: gains of norms and biases.
+        """
+        groups: dict[str, list[nn.Parameter]] = {"matrices": [], "embeddings": [], "gains": []}
+        for name, parameter in self.named_parameters():
+            hidden = name.startswith("blocks.") and name.endswith(".weight") and "norm" not in name
+            outer = name.split(".")[0] in ("embedding", "positions", "head")
+            groups["matrices" if hidden else "embeddings" if outer else "gains"].append(parameter)
+        return groups
+
+    def _embed(self, ids: Tensor, start: int) -> Tensor:
+        x = self.embedding(ids)
+        table = self.sinusoids if self.positions is None else self.positions.weight
+        if table is not None:
+            stop = start + ids.shape[1]
+            if stop > self.config.context:
+                raise ConfigError(
+                    f"--positions {self.config.positions} ends at --context {self.config.context}; given {stop} "
+                    "tokens; try --positions rotary or fewer tokens"
+                )
+            x = x + table[start:stop]
+        return F.dropout(x, self.config.dropout) if self.training and self.config.dropout else x
+
+    def _ablated(self, ablate: Collection[tuple[int, int]]) -> dict[int, Tensor]:
+        layers, heads = self.config.layers, self.config.heads
+        chosen: dict[int, list[int]] = {}
+        for layer, head in ablate:
+            if not (0 <= layer < layers and 0 <= head < heads):
+                raise ConfigError(
+                    f"--ablate L{layer}H{head}: the model has layers 0–{layers - 1} and heads 0–{heads - 1}"
+                )
+            chosen.setdefault(layer, []).append(head)
+        device = self.embedding.weight.device
+        return {layer: torch.tensor(these, device=device) for layer, these in chosen.items()}
+
+    def _initialise(self) -> None:
+        """GPT-2's: normal with deviation 0.02, smaller by √(2 · layers) where a sublayer writes to the stream."""
+        small = 0.02 / (2 * self.config.layers) ** 0.5
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif "norm" not in name:
+                writes = name.endswith(("output.weight", "down.weight"))
+                nn.init.normal_(parameter, std=small if writes else 0.02)

@@ -1,0 +1,15 @@
+"""Set up before anything imports torch: one thread, no progress bars, run-time checks of shapes."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+os.environ["ATTN_PROGRESS"] = "plain"
+
+from jaxtyping import install_import_hook  # noqa: E402
+
+# Only these rooms: a package-wide hook breaks torch.compile and turns our errors into its own.
+CHECKED = ["attn_widgets.attention", "attn_widgets.models", "attn_widgets.capture", "attn_widgets.trace"]
+install_import_hook(CHECKED, "beartype.beartype")
