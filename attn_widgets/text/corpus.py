@@ -1,0 +1,179 @@
+"""A corpus: texts to train on and to validate on, built in or a person's own.
+
+Knows nothing of tokens. Texts are iterated over and never held, so a corpus may be larger
+than memory.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from attn_widgets.errors import CorpusError
+from attn_widgets.text import python_docs, sentences
+from attn_widgets.text.files import count_characters, find_files, read_pieces, read_text
+from attn_widgets.text.texts import Texts
+
+BUILT_IN = ("sentences", "python-docs")
+T = TypeVar("T")
+
+PROMPT_WORDS, PROMPT_CHARACTERS = 5, 60
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Training and validation texts, and what to do with them by default.
+
+    Attributes
+    ----------
+    name
+        Short name, fit for a folder.
+    source
+        One line that says what the text is, and which files were left out.
+    prompt
+        Default prompt; also the probe text of a run.
+    tokenizer
+        What ``--tokenizer auto`` means: ``word`` for `sentences`, else ``bpe``.
+    has_documents
+        True: each text is a document. False: the texts are one text, cut anywhere.
+    train, validation
+        The texts.
+    floor
+        Exact entropy of the grammar on the validation lines, in nats per token with the end
+        tokens counted; None where nobody knows it.
+    grammar
+        ``sentences`` when there are skills to score.
+    """
+
+    name: str
+    source: str
+    prompt: str
+    tokenizer: Literal["char", "word", "bpe"]
+    has_documents: bool
+    train: Texts
+    validation: Texts
+    floor: float | None = None
+    grammar: str | None = None
+
+
+def load_corpus(
+    source: None | str | Path | Sequence[str | Path] = None,
+    *,
+    text: str | Sequence[str] | None = None,
+    validation: float = 0.1,
+    seed: int = 0,
+) -> Corpus:
+    """Open a built-in corpus, files, or a text in memory.
+
+    Parameters
+    ----------
+    source
+        None or ``sentences``, ``python-docs``, or a path, a glob, a folder (every text file
+        in it, hidden ones apart), or several of these. One file is one continuous text, split
+        by position; several are documents, split by document.
+    text
+        Instead of `source`: one continuous text, or a sequence of documents.
+    validation
+        Share to hold out; of one text the end.
+    seed
+        Chooses the documents to hold out. The built-in texts are the same for every seed.
+
+    Raises
+    ------
+    CorpusError
+        When the text is missing, empty, too short, binary, or not UTF-8.
+    """
+    if text is not None:
+        return _from_text(text, validation, seed)
+    if source is None or source == "sentences":
+        return _sentences(validation, seed)
+    if source == "python-docs":
+        return _python_docs(validation, seed)
+    sources = [source] if isinstance(source, (str, Path)) else list(source)
+    return _from_files(sources, validation, seed)
+
+
+def _sentences(validation: float, seed: int) -> Corpus:
+    train, held_out = _split(sentences.generate(), validation, seed, "sentences")
+    source = f"{len(train) + len(held_out):,} generated sentences of four kinds"
+    floor = sentences.entropy_floor(held_out)
+    texts = _texts(train), _texts(held_out)
+    return Corpus("sentences", source, sentences.PROMPT, "word", True, *texts, floor, "sentences")
+
+
+def _python_docs(validation: float, seed: int) -> Corpus:
+    train, held_out = _split(python_docs.paragraphs(), validation, seed, "python-docs")
+    source = f"{len(train) + len(held_out):,} paragraphs of Python's help topics"
+    return Corpus("python-docs", source, python_docs.PROMPT, "bpe", True, _texts(train), _texts(held_out))
+
+
+def _from_text(text: str | Sequence[str], validation: float, seed: int) -> Corpus:
+    documents = [text] if isinstance(text, str) else list(text)
+    for document in documents:
+        if not isinstance(document, str):  # pyright: ignore[reportUnnecessaryIsInstance] it is a person's variable
+            kind = type(document).__name__
+            raise CorpusError(f"the text holds {kind} {document!r:.40}; give a str or a list of str")
+    filled = [document for document in documents if document.strip()]
+    if not filled:
+        raise CorpusError("the text is empty; give a few thousand characters or more")
+    source = _left_out(f"{sum(map(len, filled)):,} characters of text", len(documents) - len(filled))
+    if len(filled) == 1:
+        return _continuous("text", source, len(filled[0]), lambda a, b: [filled[0][a:b]], validation)
+    train, held_out = _split(filled, validation, seed, "text")
+    return Corpus("text", source, _first_words(train[0]), "bpe", True, _texts(train), _texts(held_out))
+
+
+def _from_files(sources: Sequence[str | Path], validation: float, seed: int) -> Corpus:
+    found = find_files(sources)
+    name = _slug(Path(sources[0]).stem if len(sources) == 1 else found.files[0].stem)
+    skipped = f" (skipped, not text: {', '.join(p.name for p in found.skipped)})" if found.skipped else ""
+    if len(found.files) == 1:
+        path = found.files[0]
+        characters = count_characters(path)
+        source = f"{path.name}, {characters:,} characters{skipped}"
+        return _continuous(name, source, characters, lambda a, b: read_pieces(path, a, b), validation)
+    train, held_out = _split(found.files, validation, seed, name)
+    source = f"{len(found.files):,} files, {found.files[0].name} to {found.files[-1].name}{skipped}"
+    texts = [Texts(lambda part=part: map(read_text, part)) for part in (train, held_out)]
+    return Corpus(name, source, _first_words(next(iter(texts[0]))), "bpe", True, *texts)
+
+
+def _continuous(
+    name: str, source: str, characters: int, read: Callable[[int, int], Iterable[str]], validation: float
+) -> Corpus:
+    cut = int(characters * (1 - validation))
+    if min(cut, characters - cut) < 2:
+        raise CorpusError(f"{source}: too short to train and validate on; give a few thousand characters or more")
+    train, held_out = Texts(lambda: read(0, cut)), Texts(lambda: read(cut, characters))
+    prompt = _first_words(next(iter(train)))
+    return Corpus(name, source, prompt, "bpe", False, train, held_out)
+
+
+def _split(things: Sequence[T], share: float, seed: int, name: str) -> tuple[list[T], list[T]]:
+    if len(things) < 2:
+        raise CorpusError(f"corpus {name!r} has only {len(things)} document; give two or more, or one long text")
+    count = min(max(1, round(len(things) * share)), len(things) - 1)
+    held_out = set(random.Random(seed).sample(range(len(things)), count))
+    train = [thing for at, thing in enumerate(things) if at not in held_out]
+    return train, [things[at] for at in sorted(held_out)]
+
+
+def _texts(documents: Sequence[str]) -> Texts:
+    return Texts(lambda: documents)
+
+
+def _first_words(text: str) -> str:
+    line = text.strip()[:PROMPT_CHARACTERS].split("\n")[0]
+    return " ".join(line.split()[:PROMPT_WORDS])
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "text"
+
+
+def _left_out(source: str, empty: int) -> str:
+    return f"{source} ({empty} empty documents left out)" if empty else source
