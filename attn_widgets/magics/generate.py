@@ -1,0 +1,37 @@
+"""``%attn_generate PROMPT [flags]``; the body of ``%%attn_generate`` is the prompt."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from attn_widgets.errors import ConfigError
+from attn_widgets.magics.api import load
+from attn_widgets.magics.line import Call
+
+if TYPE_CHECKING:
+    from attn_widgets.run import Generation
+
+
+def run(call: Call) -> Generation:
+    """Continue the prompt, printing text as it comes."""
+    if call.cell is not None and call.words:
+        raise ConfigError("%%attn_generate continues the cell's body; for a prompt on the line use %attn_generate")
+    generation: Generation = load().generate(call.text(), stream=True, **call.options)
+    _keep_silent(generation, call.shell)
+    return generation
+
+
+def _keep_silent(generation: Generation, shell: InteractiveShell) -> None:
+    """Display nothing when this cell ends with the generation, whose text it has just printed.
+
+    A magic cannot know whether its value is assigned; so the value is silent until the cell ends.
+    """
+    vars(generation)["_ipython_display_"] = lambda: None
+
+    def restore(*_: Any) -> None:
+        vars(generation).pop("_ipython_display_", None)
+        shell.events.unregister("post_run_cell", restore)
+
+    shell.events.register("post_run_cell", restore)

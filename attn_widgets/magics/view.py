@@ -1,0 +1,17 @@
+"""``%attn_view [TEXT] [flags]``: the head panel, displayed because it is the value of its cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attn_widgets.magics.api import load
+from attn_widgets.magics.line import Call
+
+if TYPE_CHECKING:
+    from attn_widgets.panels.heads import HeadPanel
+
+
+def run(call: Call) -> HeadPanel:
+    """Make the panel on a text or on the last generation."""
+    panel: HeadPanel = load().view(call.text(), **call.options)
+    return panel
