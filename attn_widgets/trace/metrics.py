@@ -29,7 +29,7 @@ def entropy(weights: Float[np.ndarray, "query key"]) -> Float64[np.ndarray, " qu
     exact = weights.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(exact == 0, 0.0, exact * np.log(exact))
-    return -terms.sum(axis=1) + 0.0  # -0 is 0
+    return np.asarray(0.0 - terms.sum(axis=1))
 
 
 def distance(
@@ -46,7 +46,8 @@ def distance(
     """
     queries, keys = weights.shape
     rows = _positions(queries, keys) if positions is None else positions
-    return (weights.astype(np.float64) * np.abs(rows[:, None] - np.arange(keys))).sum(axis=1)
+    far = np.abs(rows[:, None] - np.arange(keys))
+    return np.asarray((weights.astype(np.float64) * far).sum(axis=1))
 
 
 def previous_token(

@@ -144,11 +144,13 @@ class AttentionTrace:
 
     def visible(self, layer: int, head: int, queries: Index = ALL, keys: Index = ALL) -> Bool[np.ndarray, "query key"]:
         """Tell masked cells, which are False."""
-        return self.states(layer, head, queries, keys) != MASKED
+        seen: np.ndarray = self.states(layer, head, queries, keys) != MASKED
+        return seen
 
     def captured(self, layer: int, head: int, queries: Index = ALL, keys: Index = ALL) -> Bool[np.ndarray, "query key"]:
         """Tell cells of which nothing is known, which are False."""
-        return self.states(layer, head, queries, keys) != NOT_CAPTURED
+        known: np.ndarray = self.states(layer, head, queries, keys) != NOT_CAPTURED
+        return known
 
     def mean(
         self, layer: int | None = None, queries: Index = ALL, keys: Index = ALL
@@ -161,7 +163,7 @@ class AttentionTrace:
         for at, head in self._alike(layer):
             total = np.add(total, self.weights(at, head, queries, keys), dtype=np.float64)
             count = np.add(count, self.captured(at, head, queries, keys))
-        return (total / np.maximum(count, 1)).astype(np.float32)
+        return np.asarray(np.divide(total, np.maximum(count, 1)), np.float32)
 
     def mean_states(
         self, layer: int | None = None, queries: Index = ALL, keys: Index = ALL

@@ -1,0 +1,109 @@
+"""Running a model over a text to look at it, without leaving anything changed.
+
+A long text is read in pieces over a key cache, so that memory grows with its length and not
+with its square. Past the context of a model with rotary positions each token sees the last
+``context`` keys; other positions end there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Integer
+from torch import Tensor, nn
+
+from attn_widgets.attention import DotRecord
+from attn_widgets.errors import AttnError
+from attn_widgets.models import KeyValueCache, Transformer
+
+PIECE = 256
+"""Tokens read at a time."""
+
+Visit = Callable[[Tensor, tuple[DotRecord, ...] | None], None]
+
+
+def read_text(
+    model: Transformer,
+    ids: Integer[Tensor, " query"],
+    visit: Visit,
+    *,
+    ablate: Collection[tuple[int, int]] = (),
+    record: bool = False,
+) -> KeyValueCache:
+    """Read a text once, without gradients and dropout.
+
+    Parameters
+    ----------
+    model
+        In any mode; it is put back into it.
+    ids
+        The text's tokens.
+    visit
+        Gets the logits, Float[Tensor, "query vocab"], and the records of each piece in turn.
+    ablate
+        Heads (layer, head) that are switched off.
+    record
+        Whether attention leaves records.
+
+    Returns
+    -------
+    KeyValueCache
+        Holds the keys of the whole text.
+
+    Raises
+    ------
+    AttnError
+        If a token or head does not exist, or the text is longer than the model's positions.
+    """
+    ids = ids.to(torch.int64)
+    _check(model, ids)
+    cache = KeyValueCache(model.config, 1, len(ids))
+    device = model.embedding.weight.device
+    with evaluating(model), torch.no_grad():
+        for piece in torch.split(ids.to(device), PIECE):
+            output = model(piece[None], cache=cache, record=record, ablate=ablate)
+            visit(output.logits[0].float(), output.records)
+    return cache
+
+
+def _check(model: Transformer, ids: Tensor) -> None:
+    config = model.config
+    if not len(ids):
+        raise AttnError("the text has no tokens; give at least one")
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= model.vocab_size:
+        wrong = low if low < 0 else high
+        raise AttnError(f"token {wrong} does not exist; the model's vocabulary is 0 to {model.vocab_size - 1}")
+    if config.positions != "rotary" and len(ids) > config.context:
+        raise AttnError(
+            f"the text has {len(ids)} tokens, but --positions {config.positions} end at --context {config.context}; "
+            f"give at most {config.context} tokens, or train with --positions rotary"
+        )
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Switch dropout off for a while; afterwards every module is in the mode that it was in.
+
+    Not for a model that another thread is training: modes are shared.
+    """
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+def model_hash(model: nn.Module) -> str:
+    """First 12 hex digits of the SHA-256 over all weights: names, types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:12]
