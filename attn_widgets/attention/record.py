@@ -40,21 +40,15 @@ class DotRecord(NamedTuple):
 
     def visible(self) -> Bool[Tensor, "#batch #head #query #key"] | None:
         """Where a query may see a key; None where every query sees every key."""
-        return visible(self.query.shape[-2], self.key.shape[-2], self.mask, self.causal, self.window, self.query.device)
+        if not self.causal:
+            return self.mask
+        queries, keys = self.query.shape[-2], self.key.shape[-2]
+        band = causal_mask(queries, keys, self.window, device=self.query.device)[None, None]
+        return band if self.mask is None else self.mask & band
 
     def weights(self) -> Float[Tensor, "batch head query key"]:
         """Attention weights of every head; masked entries are zero, a fully masked row is all zeros."""
         return attention_weights(self.query, self.key, self.scale, self.visible())
-
-
-def visible(
-    queries: int, keys: int, mask: Tensor | None, causal: bool, window: int | None, device: torch.device
-) -> Tensor | None:
-    """Join the given mask with the causal band; None where that hides nothing."""
-    if not causal or (queries == 1 and (window is None or window >= keys)):
-        return mask
-    band = causal_mask(queries, keys, window, device=device)[None, None]
-    return band if mask is None else mask & band
 
 
 def attention_weights(

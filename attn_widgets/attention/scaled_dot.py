@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attn_widgets.attention.record import DotRecord, attention_weights, visible
+from attn_widgets.attention.record import DotRecord
 from attn_widgets.errors import ConfigError
 
 
@@ -62,53 +62,48 @@ def scaled_dot(
         raise ConfigError(f"window={window} must be at least 1 and comes with causal=True")
     if query.shape[1] % key.shape[1]:
         raise ConfigError(f"{key.shape[1]} key heads do not divide {query.shape[1]} query heads")
-    if scale is None:
-        scale = query.shape[-1] ** -0.5
-    if record:
-        return _exact(query, key, value, mask, causal, window, scale, dropout)
-    return _fused(query, key, value, mask, causal, window, scale, dropout), None
+    terms = DotRecord(query, key, query.shape[-1] ** -0.5 if scale is None else scale, mask, causal, window)
+    if not record:
+        return _fused(*_one_row(terms, value), dropout), None
+    device = query.device.type
+    if not torch.is_autocast_enabled(device):
+        return _exact(*_one_row(terms, value), dropout), terms
+    dtype = torch.get_autocast_dtype(device)  # autocast gives the fused kernel this; the exact steps shall see it too
+    terms = terms._replace(query=query.to(dtype), key=key.to(dtype))
+    with torch.autocast(device, enabled=False):
+        return _exact(*_one_row(terms, value.to(dtype)), dropout), terms
 
 
-def _fused(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None,
-    causal: bool, window: int | None, scale: float, dropout: float,
-) -> Tensor:  # fmt: skip
+def _one_row(terms: DotRecord, value: Tensor) -> tuple[DotRecord, Tensor]:
+    """Replace the band of a single query by a slice of the keys, which needs no mask."""
+    if not terms.causal or terms.mask is not None or terms.query.shape[2] != 1 or not terms.key.shape[2]:
+        return terms, value
+    key, window = terms.key, terms.window
+    if window is not None and window < key.shape[2]:
+        key, value = key[:, :, -window:], value[:, :, -window:]
+    return DotRecord(terms.query, key, terms.scale), value
+
+
+def _fused(terms: DotRecord, value: Tensor, dropout: float) -> Tensor:
+    query, key, scale, mask, causal, window = terms
     queries, keys = query.shape[2], key.shape[2]
     grouped = key.shape[1] != query.shape[1]
-    if mask is None and causal:
-        if queries == 1:  # one decoding step: the band is a slice, no mask is built
-            if window is not None and window < keys:
-                key, value = key[:, :, -window:], value[:, :, -window:]
-            causal = False
-        elif queries == keys and (window is None or window >= keys):
-            return F.scaled_dot_product_attention(
-                query, key, value, None, dropout, True, scale=scale, enable_gqa=grouped
-            )
-    seen = visible(queries, key.shape[2], mask, causal, window, query.device)
+    triangle = causal and mask is None and queries == keys and (window is None or window >= keys)
+    seen = None if triangle else terms.visible()
     if seen is None:
-        return F.scaled_dot_product_attention(query, key, value, None, dropout, scale=scale, enable_gqa=grouped)
+        return F.scaled_dot_product_attention(
+            query, key, value, None, dropout, triangle, scale=scale, enable_gqa=grouped
+        )  # fmt: skip
     # Kernels disagree on rows without any key (NaN, mean, zero): let them see all, then zero them.
     some = seen.any(-1, keepdim=True)
-    context = F.scaled_dot_product_attention(
-        query, key, value, seen | ~some, dropout, scale=scale, enable_gqa=grouped
-    )
+    context = F.scaled_dot_product_attention(query, key, value, seen | ~some, dropout, scale=scale, enable_gqa=grouped)
     return context.masked_fill(~some, 0.0)
 
 
-def _exact(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None,
-    causal: bool, window: int | None, scale: float, dropout: float,
-) -> tuple[Tensor, DotRecord]:  # fmt: skip
-    device = query.device.type
-    if torch.is_autocast_enabled(device):  # as autocast does for the fused kernel
-        dtype = torch.get_autocast_dtype(device)
-        query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
-    record = DotRecord(query, key, scale, mask, causal, window)
-    with torch.autocast(device, enabled=False):
-        weights = record.weights()  # (B, H, Q, K)
-        if dropout:
-            weights = F.dropout(weights, dropout)
-        wide = value.to(weights.dtype)
-        if value.shape[1] != query.shape[1]:
-            wide = wide.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
-        return (weights @ wide).to(value.dtype), record
+def _exact(terms: DotRecord, value: Tensor, dropout: float) -> Tensor:
+    weights = terms.weights()  # (B, H, Q, K)
+    if dropout:
+        weights = F.dropout(weights, dropout)
+    if value.shape[1] != weights.shape[1]:
+        value = value.repeat_interleave(weights.shape[1] // value.shape[1], dim=1)
+    return (weights @ value.to(weights.dtype)).to(value.dtype)

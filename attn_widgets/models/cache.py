@@ -86,7 +86,7 @@ class KeyValueCache:
 
 
 def _moved(buffer: Tensor, start: int, stop: int, capacity: int | None = None) -> Tensor:
-    """A new buffer that begins with the columns `start` to `stop` of the old one."""
+    """Copy to a new buffer that begins with the columns `start` to `stop` of the old one."""
     batch, heads, old, dim = buffer.shape
     with torch.inference_mode(False):
         new = buffer.new_empty(batch, heads, capacity or old, dim)

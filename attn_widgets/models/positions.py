@@ -13,7 +13,7 @@ from torch import Tensor, nn
 def rotary_tables(
     length: int, dim: int, theta: float, *, device: torch.device | None = None
 ) -> tuple[Float[Tensor, "{length} 1 {dim}"], Float[Tensor, "{length} 1 {dim}"]]:
-    """Cosines and signed sines of the rotary angles (Su et al., arXiv:2104.09864, equation 34).
+    """Make cosines and signed sines of the rotary angles (Su et al., arXiv:2104.09864, equation 34).
 
     Angle of position p and pair i is p · theta^(-2i/dim). Pairs are (i, i + dim/2), as in Llama, not
     neighbours. The sines of the first half are negative, so that rotating is
@@ -72,14 +72,14 @@ class Rotary(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         before = self.cos
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if (before.device, before.dtype) != (self.cos.device, self.cos.dtype):
             self._make(before.shape[0])
         return self
 
 
 def sinusoidal_table(length: int, dim: int) -> Float[Tensor, "{length} {dim}"]:
-    """Fixed position vectors (Vaswani et al. 2017, section 3.5): even columns sin, odd columns cos."""
+    """Make fixed position vectors (Vaswani et al. 2017, section 3.5): even columns sin, odd columns cos."""
     rates = 10_000.0 ** (-torch.arange(0, dim, 2, dtype=torch.float64) / dim)
     angles = torch.arange(length, dtype=torch.float64)[:, None] * rates
     table = torch.stack((angles.sin(), angles.cos()), -1).flatten(1)[:, :dim]

@@ -87,20 +87,19 @@ class Attention(nn.Module):
     def project(
         self, x: Float[Tensor, "batch query dim"], rotary: tuple[Tensor, Tensor] | None
     ) -> tuple[
-        Float[Tensor, "batch head query d"], Float[Tensor, "batch kv_head query d"], Float[Tensor, "batch kv_head query d"]
+        Float[Tensor, "batch head query d"],
+        Float[Tensor, "batch kv_head query d"],
+        Float[Tensor, "batch kv_head query d"],
     ]:
-        """Queries, keys and values of every head; queries and keys normalised and rotated as configured."""
+        """Make queries, keys and values of every head; norm and rotation as configured."""
         batch, queries, _ = x.shape
-        both, value = (
-            self.qkv(x)
-            .view(batch, queries, -1, self.head_dim)
-            .split((self.heads + self.kv_heads, self.kv_heads), dim=2)
-        )  # (B, Q, H + Hkv, d), (B, Q, Hkv, d)
+        heads = self.qkv(x).view(batch, queries, -1, self.head_dim)  # (B, Q, H + 2 Hkv, d)
+        both, value = heads.split_with_sizes((self.heads + self.kv_heads, self.kv_heads), 2)
         if self.norm is not None:
             both = self.norm(both)
         if rotary is not None:
             both = rotate(both, *rotary)
-        query, key = both.transpose(1, 2).split((self.heads, self.kv_heads), dim=1)
+        query, key = both.transpose(1, 2).split_with_sizes((self.heads, self.kv_heads), 1)
         return query, key, value.transpose(1, 2)
 
 
@@ -138,17 +137,16 @@ class Transformer(nn.Module):
         Number of token ids.
     """
 
+    sinusoids: Tensor | None
+
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
         self.vocab_size = vocab_size
         self.embedding = nn.Embedding(vocab_size, config.dim)
         self.positions = nn.Embedding(config.context, config.dim) if config.positions == "learned" else None
-        self.register_buffer(
-            "sinusoids",
-            sinusoidal_table(config.context, config.dim) if config.positions == "sinusoidal" else None,
-            persistent=False,
-        )
+        sinusoids = sinusoidal_table(config.context, config.dim) if config.positions == "sinusoidal" else None
+        self.register_buffer("sinusoids", sinusoids, persistent=False)
         self.rotary = (
             Rotary(config.head_dim, config.context, config.rope_theta) if config.positions == "rotary" else None
         )
