@@ -1,0 +1,273 @@
+"""The head panel: step through the heads of a trace, read what each row looks at, find a head, switch one off."""
+
+from __future__ import annotations
+
+import operator
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import traitlets
+
+from attn_widgets.panels import export, snapshot, wire
+from attn_widgets.panels.base import STATIC, Answer, Checked, Panel, PanelError
+from attn_widgets.panels.frames import Frames, Packed
+from attn_widgets.trace import AttentionTrace, Predictions, head_name
+from attn_widgets.trace.find import find_heads, position
+
+WHOLE = 2 << 20
+"""Weights up to this many bytes are sent whole; of larger traces a head at a time."""
+
+AHEAD, AHEAD_OF_EXPORT = 0.5, 10.0
+"""For this many seconds heads are switched off ahead, so that it works without a kernel."""
+
+NOTE_BYTES = 400
+"""Kept free in an exported page for the line that says what was left out."""
+
+
+class AblationView(Protocol):
+    """Next-token predictions with all heads and with some switched off."""
+
+    @property
+    def before(self) -> Predictions: ...
+
+    @property
+    def after(self) -> Predictions: ...
+
+    @property
+    def kept(self) -> np.ndarray:
+        """For each row the probability left to the token that was predicted before."""
+        ...
+
+
+class HeadPanel(Panel):
+    """Step through the heads of a trace.
+
+    Parameters
+    ----------
+    trace
+        What to show: an `AttentionTrace`, or raw weights as `AttentionTrace.from_arrays` takes them.
+    layer, head, query, key
+        Where to start, counted from zero; a query or key may be given as its token. They are
+        two-way traits, as are `mean`, `locked`, `ablated` and `moment`.
+    mean
+        Show the mean over the layer's heads.
+    moments
+        Up to 8 pairs (step, trace) from training, for the time slider.
+    ablate
+        Given head names such as ``["L0H1"]``, returns the predictions without them.
+    title
+        Shown above the panel, for example the text.
+    tokens, key_tokens
+        Of raw weights.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such layer, head, query, key or moment, or moments have other heads than the trace.
+    """
+
+    _esm = STATIC / "heads.js"
+
+    page_traits: ClassVar[tuple[str, ...]] = (
+        "moment", "layer", "head", "query", "key", "mean", "locked", "ablated",
+    )  # fmt: skip
+
+    layer = Checked(0).tag(sync=True)
+    head = Checked(0).tag(sync=True)
+    query = Checked(None, allow_none=True).tag(sync=True)
+    key = Checked(None, allow_none=True).tag(sync=True)
+    moment = Checked(0).tag(sync=True)
+    mean = Checked(False).tag(sync=True)
+    locked = Checked(False).tag(sync=True)
+    ablated = Checked(False).tag(sync=True)
+    _spec = traitlets.Dict().tag(sync=True)
+    _weights = traitlets.Bytes().tag(sync=True)
+    _states = traitlets.Bytes().tag(sync=True)
+
+    def __init__(
+        self,
+        trace: AttentionTrace | Any,
+        *,
+        layer: int = 0,
+        head: int = 0,
+        query: int | str | None = None,
+        key: int | str | None = None,
+        mean: bool = False,
+        moments: Sequence[tuple[int, AttentionTrace]] = (),
+        ablate: Callable[[Sequence[str]], AblationView] | None = None,
+        title: str = "",
+        tokens: Sequence[str] | None = None,
+        key_tokens: Sequence[str] | None = None,
+    ) -> None:
+        if not isinstance(trace, AttentionTrace):
+            trace = AttentionTrace.from_arrays(trace, tokens=tokens, key_tokens=key_tokens)
+        self.trace = trace
+        self.title = title
+        self._frames = Frames.join(trace, moments)
+        self._ablate = ablate
+        self._ablations: dict[str, dict[str, Any]] = {}
+        if ablate is not None:
+            self._switch_off_ahead(AHEAD)
+        everything = self._frames.everything()
+        packed = self._frames.pack(everything if self._frames.nbytes <= WHOLE else [[] for _ in everything])
+        super().__init__(
+            moment=self._frames.last,
+            layer=layer,
+            head=head,
+            query=position(trace.tokens, query, "query") if isinstance(query, str) else query,
+            key=position(trace.key_tokens, key, "key") if isinstance(key, str) else key,
+            mean=mean,
+            locked=query is not None,
+            _spec=self._describe(packed.frames, live=True),
+            _weights=packed.weights,
+            _states=packed.states,
+        )
+
+    def _describe(self, frames: list[dict[str, Any]], *, live: bool, note: str = "") -> dict[str, Any]:
+        """The front end's description of the panel; `live` where a kernel can be asked."""
+        return {
+            "title": wire.visible_line(self.title),
+            "frames": frames,
+            "live": live,
+            "ablate": self._ablate is not None if live else bool(self._ablations),
+            "ablations": self._ablations.copy(),
+            "note": note,
+        }
+
+    def check_trait(self, name: str, value: Any, others: Mapping[str, Any] | None = None) -> Any:
+        """Return the value a trait takes, or raise `PanelError` naming what exists."""
+        if name in ("mean", "locked", "ablated"):
+            if not isinstance(value, (bool, np.bool_)):
+                raise PanelError(f"{name} must be True or False; given {str(value)[:40]!r}")
+            return bool(value)
+        at = {"moment": self._frames.last, "layer": 0, **self._trait_values, **(others or {})}
+        size = self._frames.size(name, at)
+        try:
+            if isinstance(value, (bool, np.bool_)):
+                raise TypeError
+            number = operator.index(value)
+        except TypeError:
+            raise PanelError(f"{name} must be a whole number from 0 to {size - 1}; given {str(value)[:40]!r}") from None
+        if not 0 <= number < size:
+            raise PanelError(f"{name}={str(number)[:20]} does not exist; there are {size}: 0 to {size - 1}")
+        return number
+
+    @traitlets.observe("layer", "moment")
+    def _clamp(self, _change: Any) -> None:
+        """Keep head, query and key within the layer and moment that were stepped to."""
+        at = {"moment": self.moment, "layer": self.layer}
+        self.head = min(self.head, self._frames.size("head", at) - 1)
+        for name in ("query", "key"):
+            position = getattr(self, name)
+            if position is not None and position >= self._frames.size(name, at):
+                setattr(self, name, None)
+
+    def answers(self) -> Mapping[str, Callable[[dict[str, Any]], Answer]]:
+        """What the page may ask: a head, a layer's mean, a ranking of heads, a head switched off."""
+        return {
+            "head": self._answer_head,
+            "mean": self._answer_mean,
+            "find": self._answer_find,
+            "ablate": self._answer_ablate,
+        }
+
+    def _asked(self, content: Mapping[str, Any], *names: str) -> list[int]:
+        """Positions named in a request, checked against each other."""
+        at = {"moment": content.get("moment"), "layer": content.get("layer", 0)}
+        checked = {name: self.check_trait(name, content.get(name), at) for name in ("moment", "layer") if name in content}
+        return [self.check_trait(name, content.get(name), checked) for name in names]
+
+    def _answer_head(self, content: dict[str, Any]) -> Answer:
+        moment, layer, head = self._asked(content, "moment", "layer", "head")
+        block = self._frames.block(moment, layer)
+        return {"resting": wire.head_resting(block, head)}, list(wire.pack_head(block, head))
+
+    def _answer_mean(self, content: dict[str, Any]) -> Answer:
+        moment, layer = self._asked(content, "moment", "layer")
+        trace = self._frames.traces[moment]
+        return {"resting": None}, [wire.weight_bytes(trace.mean(layer)), wire.state_bytes(trace.mean_states(layer))]
+
+    def _answer_find(self, content: dict[str, Any]) -> Answer:
+        moment, query, key = self._asked(content, "moment", "query", "key")
+        found = find_heads(self._frames.traces[moment], query, key)
+        return {"found": [[h.layer, h.head, wire.json_number(h.weight)] for h in found]}, []
+
+    def _answer_ablate(self, content: dict[str, Any]) -> Answer:
+        layer, head = self._asked(content, "layer", "head")
+        return {"ablation": self._switch_off(head_name(layer, head))}, []
+
+    def _switch_off(self, name: str) -> dict[str, Any]:
+        """Predictions with and without a head, computed once."""
+        if self._ablate is None:
+            raise PanelError("this panel cannot switch heads off: it was made without ablate=")
+        if name not in self._ablations:
+            view = self._ablate([name])
+            self._ablations[name] = {
+                "before": wire.predictions_spec(view.before),
+                "after": wire.predictions_spec(view.after),
+                "kept": [wire.json_number(float(p)) for p in view.kept],
+            }
+        return self._ablations[name]
+
+    def _switch_off_ahead(self, seconds: float) -> bool:
+        """Switch off one head after the other; False if the time did not reach for all."""
+        end = time.monotonic() + seconds
+        for layer, head in self.trace.iter_heads():
+            if time.monotonic() > end:
+                return False
+            self._switch_off(head_name(layer, head))
+        return True
+
+    def snapshot(self) -> str:
+        """Static HTML of the head on show, all heads as thumbnails, and a table."""
+        return snapshot.heads_html(self._frames.traces[self.moment], self.layer, self.head, self._snapshot, self.title)
+
+    def to_html(self, path: str | os.PathLike[str], *, budget: int = export.BUDGET) -> Path:
+        """Write the panel as one offline page with the same interaction.
+
+        Parameters
+        ----------
+        path
+            Written whole or not at all.
+        budget
+            Largest size in bytes; heads and moments beyond it are left out, and the page says so.
+
+        Raises
+        ------
+        ConfigError
+            If the folder does not exist, or the budget does not hold one head.
+        """
+        if self._ablate is not None:
+            self._switch_off_ahead(AHEAD_OF_EXPORT)
+        fixed = len(self._page(self._frames.pack([[] for _ in self._frames.traces]), "")) + NOTE_BYTES
+        room = (budget - fixed) * 3 // 4  # base64 makes four characters of three bytes
+        chosen = self._frames.within(room, self.layer)
+        if not any(chosen):
+            raise PanelError(f"budget={budget} does not hold one head; the page needs at least {fixed} bytes besides")
+        return export.write_page(path, self._page(self._frames.pack(chosen), self._left_out(chosen, budget)))
+
+    def _page(self, packed: Packed, note: str) -> str:
+        traits = {name: getattr(self, name) for name in self.page_traits}
+        traits["_spec"] = self._describe(packed.frames, live=False, note=note)
+        traits["_snapshot"] = ""
+        title = self.title or repr(self)
+        return export.page("heads.js", traits, {"_weights": packed.weights, "_states": packed.states}, title)
+
+    def _left_out(self, chosen: Sequence[Sequence[int]], budget: int) -> str:
+        """One line that says what a page does without."""
+        everything = self._frames.everything()
+        heads, moments = len(everything[-1]) - len(chosen[-1]), sum(not kept for kept in chosen[:-1])
+        parts = [f"{heads} of {len(everything[-1])} heads"] if heads else []
+        parts += [f"{moments} of {len(chosen) - 1} moments"] if moments else []
+        if not parts:
+            return ""
+        return f"Left out to keep this page under {budget / (1 << 20):g} MB: {' and '.join(parts)}."
+
+    def __repr__(self) -> str:
+        trace = self.trace
+        heads = trace.heads if isinstance(trace.heads, int) else list(trace.heads)
+        return f"HeadPanel(layers={trace.layers}, heads={heads}, tokens={len(trace.tokens)})"

@@ -1,0 +1,22 @@
+// Bundles each panel into one ES module, and the host page's script, for attn_widgets/static.
+import * as esbuild from "esbuild";
+
+const options = {
+  entryPoints: { heads: "src/heads.ts", training: "src/training.ts" },
+  outdir: "../attn_widgets/static",
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  charset: "utf8",
+  legalComments: "none",
+  logLevel: "info",
+};
+// The host runs as a classic script of a page opened from disk.
+const host = { ...options, entryPoints: { host: "src/host.ts" }, format: "iife" };
+
+if (process.argv.includes("--watch")) {
+  for (const each of [options, host]) await (await esbuild.context(each)).watch();
+} else {
+  await Promise.all([esbuild.build(options), esbuild.build(host)]);
+}

@@ -1,0 +1,242 @@
+/** The figure: arcs, labels, matrix and predictions on one canvas. */
+
+import { brief, fit } from "./text.ts";
+import { drawArcs } from "./arcs.ts";
+import { inkOn, level } from "./colours.ts";
+import { columnMiddle, type Demand, hit, type Hit, type Layout, layOut, rowMiddle } from "./geometry.ts";
+import { paintMatrix } from "./heatmap.ts";
+import type { Ablation, Predictions } from "./model.ts";
+import type { Theme } from "./theme.ts";
+import { type Head, VALUE } from "./wire.ts";
+
+/** Everything the figure shows at one moment. */
+export interface Picture {
+  head: Head | null;
+  rows: string[];
+  columns: string[];
+  /** Whether the columns are the same tokens as the rows. */
+  square: boolean;
+  predictions: Predictions | null;
+  ablation: { name: string; result: Ablation } | null;
+  /** The row that is read, and the column pointed at. */
+  row: number;
+  column: number | null;
+  locked: boolean;
+}
+
+const LONGEST_LABEL = 104;
+const LONGEST_NEXT = 88;
+const NUMBER = 30;
+
+export class Figure {
+  readonly canvas = document.createElement("canvas");
+  #context = this.canvas.getContext("2d");
+  #layout: Layout | null = null;
+  #matrix: { head: Head; key: string; canvas: HTMLCanvasElement } | null = null;
+  #labels = new Map<string, string>();
+  #font = "";
+
+  get layout(): Layout | null {
+    return this.#layout;
+  }
+
+  /** Lay out for a width; the caller may compare layouts before it draws. */
+  measure(picture: Picture, width: number, theme: Theme, ratio: number): Layout {
+    const context = this.#context;
+    if (!context) return layOut({ width, rows: 1, columns: 1, rowLabel: 0, columnLabel: 0, tail: 0, ratio });
+    context.font = `12px ${theme.font}`;
+    if (this.#font !== context.font) this.#labels.clear();
+    this.#font = context.font;
+    const widest = (tokens: string[], limit: number): number =>
+      tokens.reduce((most, token) => Math.max(most, context.measureText(this.#label(token, limit)).width), 0);
+    const demand: Demand = {
+      width,
+      rows: picture.rows.length,
+      columns: picture.columns.length,
+      rowLabel: Math.max(48, widest(picture.rows, LONGEST_LABEL)),
+      columnLabel: widest(picture.columns, LONGEST_LABEL),
+      tail: this.#tail(picture, widest),
+      ratio,
+    };
+    return layOut(demand);
+  }
+
+  #tail(picture: Picture, widest: (tokens: string[], limit: number) => number): number {
+    if (!picture.predictions) return 0;
+    const one = 14 + Math.max(40, widest(picture.predictions.tokens, LONGEST_NEXT)) + 6 + NUMBER;
+    if (!picture.ablation) return one;
+    return one + 16 + Math.max(72, widest(picture.ablation.result.after.tokens, LONGEST_NEXT)) + 6 + NUMBER;
+  }
+
+  #label(token: string, limit: number): string {
+    const context = this.#context;
+    const key = `${limit} ${token}`;
+    let label = this.#labels.get(key);
+    if (label === undefined) {
+      label = context ? fit(token, limit, (text) => context.measureText(text).width) : token;
+      this.#labels.set(key, label);
+    }
+    return label;
+  }
+
+  hit(event: MouseEvent): Hit {
+    const box = this.canvas.getBoundingClientRect();
+    return this.#layout ? hit(this.#layout, event.clientX - box.left, event.clientY - box.top) : { row: null, column: null };
+  }
+
+  draw(picture: Picture, layout: Layout, theme: Theme, ratio: number): void {
+    this.#layout = layout;
+    const { canvas } = this;
+    const width = Math.ceil(layout.width * ratio);
+    const height = Math.ceil(layout.height * ratio);
+    if (canvas.width !== width || canvas.height !== height) {
+      canvas.width = width;
+      canvas.height = height;
+      canvas.style.width = `${layout.width}px`;
+      canvas.style.height = `${layout.height}px`;
+    }
+    const context = this.#context;
+    if (!context) return;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, layout.width, layout.height);
+    if (picture.head) {
+      this.#drawMatrix(context, picture.head, layout, theme, ratio);
+      drawArcs(context, picture, picture.head, layout, theme);
+    }
+    this.#drawLabels(context, picture, layout, theme);
+    this.#drawPredictions(context, picture, layout, theme);
+    this.#drawSelection(context, picture, layout, theme);
+  }
+
+  #drawMatrix(context: CanvasRenderingContext2D, head: Head, layout: Layout, theme: Theme, ratio: number): void {
+    const key = [layout.cellWidth, layout.cellHeight, theme.mode, theme.surface, ratio].join();
+    if (this.#matrix?.head !== head || this.#matrix.key !== key) {
+      this.#matrix = { head, key, canvas: paintMatrix(head, layout, theme, ratio) };
+    }
+    context.drawImage(this.#matrix.canvas, layout.x, layout.y, layout.cellWidth * head.keys, layout.cellHeight * head.queries);
+  }
+
+  #drawLabels(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {
+    context.textBaseline = "middle";
+    context.textAlign = "right";
+    picture.rows.forEach((token, row) => {
+      const chosen = row === picture.row;
+      if (!chosen && (row % layout.rowStep || Math.abs(row - picture.row) < layout.rowStep)) return;
+      this.#setFont(context, layout.font, chosen, theme);
+      context.fillStyle = chosen ? theme.ink : theme.muted;
+      context.fillText(this.#label(token, LONGEST_LABEL), layout.x - 7, rowMiddle(layout, row));
+    });
+    const column = picture.column;
+    picture.columns.forEach((token, c) => {
+      const chosen = c === column;
+      if (!chosen && (c % layout.columnStep || (column !== null && Math.abs(c - column) < layout.columnStep))) return;
+      const weight = this.#weight(picture, picture.row, c);
+      this.#setFont(context, layout.font, chosen, theme);
+      context.fillStyle = chosen || (weight ?? 0) >= 0.1 ? theme.ink : theme.muted;
+      this.#columnLabel(context, this.#label(token, LONGEST_LABEL), columnMiddle(layout, c), layout);
+    });
+  }
+
+  #columnLabel(context: CanvasRenderingContext2D, label: string, x: number, layout: Layout): void {
+    if (layout.flat) {
+      context.textAlign = "center";
+      context.fillText(label, x, layout.y - 12);
+      return;
+    }
+    context.save();
+    context.translate(x, layout.y - 6);
+    context.rotate(-Math.PI / 2);
+    context.textAlign = "left";
+    context.fillText(label, 0, 0.5);
+    context.restore();
+  }
+
+  #drawPredictions(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {
+    const { predictions, ablation } = picture;
+    if (!predictions) return;
+    const left = layout.x + layout.cellWidth * layout.columns + 14;
+    const right = left + this.#tail({ ...picture, ablation: null }, (t, l) => this.#widest(context, t, l)) - 14;
+    this.#setFont(context, 11, false, theme);
+    context.fillStyle = theme.muted;
+    context.textAlign = "left";
+    context.fillText("predicts", left, layout.y - 12);
+    if (ablation) context.fillText(`without ${ablation.name}`, right + 16, layout.y - 12);
+    picture.rows.forEach((_, row) => {
+      const chosen = row === picture.row;
+      if (!chosen && (row % layout.rowStep || Math.abs(row - picture.row) < layout.rowStep)) return;
+      this.#prediction(context, predictions, row, left, right, chosen, false, layout, theme);
+      if (!ablation) return;
+      const { before, after } = ablation.result;
+      const changed = before.tokens[row] !== after.tokens[row];
+      this.#prediction(context, after, row, right + 16, layout.width - 2, chosen, changed, layout, theme);
+    });
+  }
+
+  #prediction(
+    context: CanvasRenderingContext2D,
+    predictions: Predictions,
+    row: number,
+    left: number,
+    right: number,
+    chosen: boolean,
+    changed: boolean,
+    layout: Layout,
+    theme: Theme,
+  ): void {
+    const probability = predictions.probabilities[row] ?? null;
+    if (probability === null) return;
+    const y = rowMiddle(layout, row);
+    this.#setFont(context, layout.font, chosen || changed, theme);
+    context.fillStyle = changed ? theme.accent : chosen ? theme.ink : theme.muted;
+    context.textAlign = "left";
+    context.fillText(this.#label(predictions.tokens[row] ?? "", LONGEST_NEXT), left, y);
+    this.#setFont(context, layout.font, false, theme);
+    context.textAlign = "right";
+    context.fillText(brief(probability), right, y);
+  }
+
+  #drawSelection(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {
+    const { head, row, column } = picture;
+    if (!head || row >= layout.rows) return;
+    const y = layout.y + row * layout.cellHeight;
+    const roomy = layout.cellHeight >= 9;
+    context.strokeStyle = theme.ink;
+    context.lineWidth = picture.locked ? 1.5 : 1;
+    context.strokeRect(layout.x - 1, y - 1, layout.cellWidth * layout.columns + 1, layout.cellHeight + 1);
+    if (layout.cellWidth >= 30) this.#drawNumbers(context, picture, layout, theme);
+    if (column === null || column >= layout.columns) return;
+    const x = layout.x + column * layout.cellWidth;
+    context.lineWidth = 2;
+    context.strokeStyle = roomy ? theme.accent : theme.ink;
+    context.strokeRect(x - 1, y - 1, layout.cellWidth + 1, layout.cellHeight + 1);
+  }
+
+  /** The numbers of the row that is read, in its cells. */
+  #drawNumbers(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {
+    this.#setFont(context, 11, false, theme);
+    context.textAlign = "center";
+    picture.columns.forEach((_, column) => {
+      const weight = this.#weight(picture, picture.row, column);
+      if (weight === null || weight === 0 || !Number.isFinite(weight)) return;
+      const colour = theme.palette[level(weight)];
+      context.fillStyle = colour ? inkOn(colour) : theme.ink;
+      context.fillText(brief(weight).replace(/^0/, ""), columnMiddle(layout, column), rowMiddle(layout, picture.row) + 0.5);
+    });
+  }
+
+  #weight(picture: Picture, row: number, column: number): number | null {
+    const head = picture.head;
+    const cell = head ? row * head.keys + column : -1;
+    return head && head.states[cell] === VALUE ? (head.weights[cell] ?? null) : null;
+  }
+
+  #widest(context: CanvasRenderingContext2D, tokens: string[], limit: number): number {
+    this.#setFont(context, 12, false, null);
+    return tokens.reduce((most, token) => Math.max(most, context.measureText(this.#label(token, limit)).width), 0);
+  }
+
+  #setFont(context: CanvasRenderingContext2D, size: number, bold: boolean, theme: Theme | null): void {
+    const font = theme ? `${bold ? "600 " : ""}${size}px ${theme.font}` : this.#font;
+    if (context.font !== font) context.font = font;
+  }
+}

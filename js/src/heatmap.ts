@@ -1,0 +1,143 @@
+/** Paints one head's matrix; masked, zero, NaN and not captured each have a look of their own. */
+
+import { level } from "./colours.ts";
+import type { Layout } from "./geometry.ts";
+import type { Theme } from "./theme.ts";
+import { type Head, MASKED, NOT_CAPTURED, VALUE } from "./wire.ts";
+
+/** Cells from this size on are parted by a hairline and carry marks (dot for zero, × for NaN). */
+const ROOMY = 9;
+
+/** One pixel a cell, transparent where there is no weight: what the screen shows, scaled up. */
+export function pixels(head: Head, theme: Theme): Uint8ClampedArray<ArrayBuffer> {
+  const out = new Uint8ClampedArray(4 * head.weights.length);
+  const nan = Number.parseInt(theme.nan.slice(1), 16);
+  for (let i = 0; i < head.weights.length; i++) {
+    if (head.states[i] !== VALUE) continue;
+    const weight = head.weights[i]!;
+    const colour = theme.palette[level(weight)];
+    out.set(colour && Number.isFinite(weight) ? colour : [nan >> 16, (nan >> 8) & 255, nan & 255], 4 * i);
+    out[4 * i + 3] = 255;
+  }
+  return out;
+}
+
+/** Paint the matrix into a canvas of its own, in device pixels. */
+export function paintMatrix(head: Head, layout: Layout, theme: Theme, ratio: number): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(layout.cellWidth * head.keys * ratio));
+  canvas.height = Math.max(1, Math.round(layout.cellHeight * head.queries * ratio));
+  const context = canvas.getContext("2d");
+  if (!context || !head.weights.length) return canvas;
+  const small = document.createElement("canvas");
+  small.width = head.keys;
+  small.height = head.queries;
+  small.getContext("2d")?.putImageData(new ImageData(pixels(head, theme), head.keys, head.queries), 0, 0);
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  const cell: [number, number] = [canvas.width / head.keys, canvas.height / head.queries];
+  fillState(context, head, MASKED, cell, stripes(context, theme.hatch, ratio));
+  fillState(context, head, NOT_CAPTURED, cell, dots(context, theme.unknown, ratio));
+  if (Math.min(layout.cellWidth, layout.cellHeight) >= ROOMY) {
+    drawMarks(context, head, cell, theme, ratio);
+    drawGaps(context, head, cell, theme, ratio);
+  }
+  return canvas;
+}
+
+/** Fill the cells of a state, joined along each row. */
+function fillState(
+  context: CanvasRenderingContext2D,
+  head: Head,
+  state: number,
+  [width, height]: [number, number],
+  fill: CanvasPattern | string,
+): void {
+  context.beginPath();
+  for (let row = 0; row < head.queries; row++) {
+    const start = row * head.keys;
+    for (let column = 0; column < head.keys; column++) {
+      if (head.states[start + column] !== state) continue;
+      const from = column;
+      while (column < head.keys && head.states[start + column] === state) column++;
+      context.rect(from * width, row * height, (column - from) * width, height);
+    }
+  }
+  context.fillStyle = fill;
+  context.fill();
+}
+
+function tile(context: CanvasRenderingContext2D, size: number, draw: (tile: CanvasRenderingContext2D) => void): CanvasPattern | string {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = size;
+  const tileContext = canvas.getContext("2d");
+  if (tileContext) draw(tileContext);
+  return context.createPattern(canvas, "repeat") ?? "transparent";
+}
+
+function stripes(context: CanvasRenderingContext2D, colour: string, ratio: number): CanvasPattern | string {
+  const size = Math.round(6 * ratio);
+  return tile(context, size, (t) => {
+    t.strokeStyle = colour;
+    t.lineWidth = 0.8 * ratio;
+    for (const shift of [-size, 0, size]) {
+      t.moveTo(shift - 1, size + 1);
+      t.lineTo(shift + size + 1, -1);
+    }
+    t.stroke();
+  });
+}
+
+function dots(context: CanvasRenderingContext2D, colour: string, ratio: number): CanvasPattern | string {
+  const size = Math.round(4 * ratio);
+  return tile(context, size, (t) => {
+    t.fillStyle = colour;
+    t.fillRect(size / 4, size / 4, ratio, ratio);
+    t.fillRect(size / 4 + size / 2, size / 4 + size / 2, ratio, ratio);
+  });
+}
+
+/** A dot in each cell that is exactly zero, a cross in each that is no number. */
+function drawMarks(
+  context: CanvasRenderingContext2D,
+  head: Head,
+  [width, height]: [number, number],
+  theme: Theme,
+  ratio: number,
+): void {
+  const zero = new Path2D();
+  const cross = new Path2D();
+  const arm = 2.5 * ratio;
+  for (let i = 0; i < head.weights.length; i++) {
+    if (head.states[i] !== VALUE) continue;
+    const weight = head.weights[i]!;
+    const x = ((i % head.keys) + 0.5) * width;
+    const y = (Math.floor(i / head.keys) + 0.5) * height;
+    if (weight === 0) zero.rect(x - ratio, y - ratio, 2 * ratio, 2 * ratio);
+    else if (!Number.isFinite(weight)) {
+      cross.moveTo(x - arm, y - arm);
+      cross.lineTo(x + arm, y + arm);
+      cross.moveTo(x - arm, y + arm);
+      cross.lineTo(x + arm, y - arm);
+    }
+  }
+  context.fillStyle = theme.unknown;
+  context.fill(zero);
+  context.strokeStyle = theme.surface;
+  context.lineWidth = 1.2 * ratio;
+  context.stroke(cross);
+}
+
+/** Hairlines in the colour of the ground between cells. */
+function drawGaps(
+  context: CanvasRenderingContext2D,
+  head: Head,
+  [width, height]: [number, number],
+  theme: Theme,
+  ratio: number,
+): void {
+  context.fillStyle = theme.surface;
+  const line = Math.max(1, Math.round(ratio));
+  for (let column = 1; column < head.keys; column++) context.fillRect(Math.round(column * width) - line, 0, line, context.canvas.height);
+  for (let row = 1; row < head.queries; row++) context.fillRect(0, Math.round(row * height) - line, context.canvas.width, line);
+}

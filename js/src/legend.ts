@@ -1,0 +1,44 @@
+/** The legend: the colour scale, the four states that are no colour on it, and how to read the figure. */
+
+import { css } from "./colours.ts";
+import { h } from "./dom.ts";
+import type { Theme } from "./theme.ts";
+
+export class Legend {
+  readonly node: HTMLElement;
+  #bar = h("span", { class: "attn-scale-bar" });
+  #states: [HTMLElement, HTMLElement, HTMLElement, HTMLElement];
+  #reading = h("p", { class: "attn-reading" });
+
+  constructor() {
+    const swatch = (): HTMLElement => h("span", { class: "attn-swatch", "aria-hidden": "true" });
+    this.#states = [swatch(), swatch(), swatch(), swatch()];
+    const names = ["masked", "zero", "not a number", "not captured"];
+    const ticks = ["0", "0.25", "0.5", "0.75", "1"].map((tick) => h("span", {}, tick));
+    this.node = h(
+      "footer",
+      { class: "attn-legend" },
+      h(
+        "div",
+        { class: "attn-keys" },
+        h("div", { class: "attn-scale", role: "img", "aria-label": "colour scale of the weight, from 0 to 1" }, this.#bar, h("span", { class: "attn-ticks" }, ...ticks)),
+        ...this.#states.map((node, i) => h("span", { class: "attn-state" }, node, names[i] ?? "")),
+      ),
+      this.#reading,
+    );
+  }
+
+  set(theme: Theme, predicts: boolean): void {
+    const stops = theme.palette.filter((_, i) => i % 15 === 0).map(css);
+    this.#bar.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
+    const [masked, zero, nan, unknown] = this.#states;
+    const ground = theme.palette[0] ? css(theme.palette[0]) : theme.surface;
+    masked.style.background = `repeating-linear-gradient(135deg, ${theme.hatch} 0 1px, transparent 1px 4px)`;
+    zero.style.background = `radial-gradient(circle, ${theme.unknown} 1.2px, ${ground} 1.7px)`;
+    nan.style.background = `linear-gradient(45deg, transparent 44%, ${theme.surface} 44% 56%, transparent 56%), linear-gradient(-45deg, ${theme.nan} 44%, ${theme.surface} 44% 56%, ${theme.nan} 56%)`;
+    unknown.style.background = `radial-gradient(circle at 1px 1px, ${theme.unknown} 0.8px, transparent 1px) 0 0 / 4px 4px`;
+    this.#reading.textContent =
+      "A row is the reading position, a column is what it looks at." +
+      (predicts ? " Right of a row stands the token that the model predicts next there, with its probability." : "");
+  }
+}

@@ -1,0 +1,70 @@
+/** The traits of `HeadPanel` (attn_widgets/panels/heads.py) and what their values mean. */
+
+/** One layer's attention; `queries` and `keys` are numbers of token lists. */
+export interface Block {
+  kind: "decoder" | "encoder" | "cross";
+  layer: number;
+  heads: number;
+  queries: number;
+  keys: number;
+}
+
+/** The likeliest next token of each row; a probability that is not finite is null. */
+export interface Predictions {
+  tokens: string[];
+  probabilities: (number | null)[];
+}
+
+/** One trace: a moment of training, or (the last one) the panel's own. */
+export interface Frame {
+  step: number | null;
+  tokens: string[][];
+  blocks: Block[];
+  predictions: Predictions | null;
+  /** Numbers of the heads whose weights were sent, counted through all blocks. */
+  sent: number[];
+  /** For each block, how many planes of states were sent: one a head, or one for all. */
+  planes: number[];
+  /** Mean weight on the first token, for each head sent. */
+  resting: (number | null)[];
+}
+
+/** Predictions with all heads and without one; `kept` is what the first prediction has left. */
+export interface Ablation {
+  before: Predictions;
+  after: Predictions;
+  kept: (number | null)[];
+}
+
+export interface Spec {
+  title: string;
+  frames: Frame[];
+  /** Whether there is a kernel to ask. */
+  live: boolean;
+  /** Whether heads can be switched off. */
+  ablate: boolean;
+  ablations: Record<string, Ablation>;
+  note: string;
+}
+
+export interface HeadModel {
+  layer: number;
+  head: number;
+  query: number | null;
+  key: number | null;
+  moment: number;
+  mean: boolean;
+  locked: boolean;
+  ablated: boolean;
+  _spec: Spec;
+  _weights: DataView;
+  _states: DataView;
+  _snapshot: string;
+}
+
+export const headName = (layer: number, head: number): string => `L${layer}H${head}`;
+
+/** Narrow a value that must be there; a message names what was not. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new Error(message);
+}

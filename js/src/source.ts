@@ -1,0 +1,160 @@
+/** Where heads come from: those sent with the panel, else asked of the kernel, each request with an id. */
+
+import type { AnyModel } from "@anywidget/types";
+import { type Ablation, assert, type HeadModel, headName, type Spec } from "./model.ts";
+import { bytes, decodeFrames, floats, type Found, type Head, meanHead, type Place, rankHeads, tokensOf } from "./wire.ts";
+
+type Model = AnyModel<HeadModel>;
+type Reply = Record<string, unknown>;
+interface Pending {
+  resolve: (answer: [Reply, DataView[]]) => void;
+  reject: (error: Error) => void;
+}
+
+/** Heads asked for are kept up to this many bytes. */
+const KEPT = 96 << 20;
+
+export class Source {
+  readonly spec: Spec;
+  #model: Model;
+  #sent: Map<Place, Head>;
+  #asked = new Map<Place, Head>();
+  #waiting = new Map<Place, Promise<Head>>();
+  #pending = new Map<string, Pending>();
+  #view = Math.random().toString(36).slice(2);
+  #count = 0;
+
+  /** `refused` is told what the kernel would not take from this page. */
+  constructor(model: Model, signal: AbortSignal, refused: (reason: string) => void) {
+    this.#model = model;
+    this.spec = model.get("_spec");
+    this.#sent = decodeFrames(this.spec.frames, model.get("_weights"), model.get("_states"));
+    const receive = (message: Reply, buffers: DataView[]): void => {
+      const pending = typeof message["id"] === "string" ? this.#pending.get(message["id"]) : undefined;
+      const error = message["error"];
+      if (pending) {
+        this.#pending.delete(String(message["id"]));
+        if (typeof error === "string") pending.reject(new Error(error));
+        else pending.resolve([message, buffers]);
+      } else if (message["id"] === undefined && typeof error === "string") refused(error);
+    };
+    model.on("msg:custom", receive);
+    signal.addEventListener("abort", () => {
+      model.off("msg:custom", receive);
+      for (const { reject } of this.#pending.values()) reject(new Error("the panel was closed"));
+      this.#pending.clear();
+    });
+  }
+
+  /** Whether the kernel owes an answer. */
+  get waits(): boolean {
+    return this.#pending.size > 0;
+  }
+
+  /** A head or a layer's mean, if it is here. */
+  peek(moment: number, layer: number, head: number | "mean"): Head | undefined {
+    const place: Place = `${moment}/${layer}/${head}`;
+    const here = this.#sent.get(place) ?? this.#asked.get(place);
+    if (here || head !== "mean") return here;
+    const heads = this.#layer(moment, layer);
+    if (!heads) return undefined;
+    const mean = meanHead(heads);
+    this.#keep(place, mean);
+    return mean;
+  }
+
+  /** A head or a layer's mean, asked for at most once at a time. */
+  get(moment: number, layer: number, head: number | "mean"): Promise<Head> {
+    const here = this.peek(moment, layer, head);
+    if (here) return Promise.resolve(here);
+    const place: Place = `${moment}/${layer}/${head}`;
+    const waiting = this.#waiting.get(place);
+    if (waiting) return waiting;
+    const asked = this.#fetch(moment, layer, head).finally(() => this.#waiting.delete(place));
+    this.#waiting.set(place, asked);
+    return asked;
+  }
+
+  async #fetch(moment: number, layer: number, head: number | "mean"): Promise<Head> {
+    const ask = head === "mean" ? { ask: "mean", moment, layer } : { ask: "head", moment, layer, head };
+    const [reply, [weights, states]] = await this.#ask(ask, head === "mean" ? `the mean of layer ${layer}` : headName(layer, head));
+    const frame = this.spec.frames[moment];
+    const block = frame?.blocks[layer];
+    assert(frame && block && weights && states, "the kernel's answer lacks its numbers");
+    const queries = tokensOf(frame, block.queries).length;
+    const keys = tokensOf(frame, block.keys).length;
+    const resting = reply["resting"];
+    const result: Head = {
+      queries,
+      keys,
+      weights: floats(weights, 0, queries * keys),
+      states: bytes(states, 0, queries * keys),
+      resting: typeof resting === "number" ? resting : null,
+    };
+    this.#keep(`${moment}/${layer}/${head}`, result);
+    return result;
+  }
+
+  /** All heads ranked by their weight on one cell. */
+  async find(moment: number, query: number, key: number, like: number): Promise<Found[]> {
+    const frame = this.spec.frames[moment];
+    assert(frame, `there is no moment ${moment}`);
+    const heads: [number, number, Head][] = [];
+    let missing = false;
+    const shown = frame.blocks[like];
+    frame.blocks.forEach((block, layer) => {
+      // Only layers with the same axes as the one on show can be compared.
+      if (block.queries !== shown?.queries || block.keys !== shown.keys) return;
+      for (let head = 0; head < block.heads; head++) {
+        const here = this.#sent.get(`${moment}/${layer}/${head}`);
+        if (here) heads.push([layer, head, here]);
+        else missing = true;
+      }
+    });
+    if (!missing || !this.spec.live) return rankHeads(heads, query, key);
+    const [reply] = await this.#ask({ ask: "find", moment, query, key }, "the ranking");
+    const found = reply["found"];
+    assert(Array.isArray(found), "the kernel's answer lacks the ranking");
+    return found.map(([layer, head, weight]: [number, number, number | null]) => ({ layer, head, weight: weight ?? Number.NaN }));
+  }
+
+  /** Predictions without a head. */
+  async ablate(layer: number, head: number): Promise<Ablation> {
+    const name = headName(layer, head);
+    const known = this.spec.ablations[name];
+    if (known) return known;
+    const [reply] = await this.#ask({ ask: "ablate", layer, head }, `switching ${name} off`);
+    const ablation = reply["ablation"] as Ablation | undefined;
+    assert(ablation?.after && ablation.before, "the kernel's answer lacks the predictions");
+    this.spec.ablations[name] = ablation;
+    return ablation;
+  }
+
+  #ask(content: Record<string, unknown>, what: string): Promise<[Reply, DataView[]]> {
+    if (!this.spec.live) return Promise.reject(new Error(`${what} is not in this page; open the notebook for it`));
+    const id = `${this.#view}-${this.#count++}`;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+      this.#model.send({ id, ...content });
+    });
+  }
+
+  #layer(moment: number, layer: number): Head[] | null {
+    const count = this.spec.frames[moment]?.blocks[layer]?.heads ?? 0;
+    const heads = Array.from({ length: count }, (_, head) => this.#sent.get(`${moment}/${layer}/${head}`));
+    return heads.every((head) => head !== undefined) && heads.length ? heads : null;
+  }
+
+  /** Keep a head, and let go of those asked for longest ago. */
+  #keep(place: Place, head: Head): void {
+    this.#asked.delete(place);
+    this.#asked.set(place, head);
+    let size = 0;
+    for (const kept of this.#asked.values()) size += 5 * kept.weights.length;
+    for (const [old, kept] of this.#asked) {
+      if (size <= KEPT || old === place) break;
+      this.#asked.delete(old);
+      size -= 5 * kept.weights.length;
+    }
+  }
+}

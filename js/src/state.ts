@@ -1,0 +1,77 @@
+/** Reading and setting the traits that are stepped through, and what exists for them. */
+
+import type { AnyModel } from "@anywidget/types";
+import { assert, type Block, type Frame, type HeadModel, type Spec } from "./model.ts";
+import { tokensOf } from "./wire.ts";
+
+export const TRAITS = ["moment", "layer", "head", "query", "key", "mean", "locked", "ablated"] as const;
+export type State = Pick<HeadModel, (typeof TRAITS)[number]>;
+
+export function readState(model: AnyModel<HeadModel>): State {
+  return {
+    moment: model.get("moment"),
+    layer: model.get("layer"),
+    head: model.get("head"),
+    query: model.get("query"),
+    key: model.get("key"),
+    mean: model.get("mean"),
+    locked: model.get("locked"),
+    ablated: model.get("ablated"),
+  };
+}
+
+export function saveState(model: AnyModel<HeadModel>, patch: Partial<State>): void {
+  const set = <K extends keyof State>(name: K): void => {
+    const value = patch[name];
+    if (value !== undefined) model.set(name, value as HeadModel[K]);
+  };
+  TRAITS.forEach(set);
+  model.save_changes();
+}
+
+/** What exists at a state: its frame, its layer, the tokens of both axes. */
+export interface Axes {
+  frame: Frame;
+  block: Block;
+  rows: string[];
+  columns: string[];
+  square: boolean;
+}
+
+export function axesOf(spec: Spec, state: State): Axes {
+  const frame = spec.frames[state.moment];
+  const block = frame?.blocks[state.layer];
+  assert(frame && block, `there is no layer ${state.layer} at moment ${state.moment}`);
+  return {
+    frame,
+    block,
+    rows: tokensOf(frame, block.queries),
+    columns: tokensOf(frame, block.keys),
+    square: block.queries === block.keys,
+  };
+}
+
+/** Step to a layer or a moment, with head, row and column kept within it. */
+export function goTo(spec: Spec, state: State, patch: Partial<State>): Partial<State> {
+  const next = { ...state, ...patch };
+  const { block, rows, columns } = axesOf(spec, next);
+  const inside = (at: number | null, size: number): number | null => (at !== null && at < size ? at : null);
+  return {
+    ...patch,
+    head: Math.min(next.head, block.heads - 1),
+    query: inside(next.query, rows.length),
+    key: inside(next.key, columns.length),
+  };
+}
+
+/** The next head in reading order, from the last one back to the first. */
+export function nextHead(spec: Spec, state: State): Partial<State> {
+  const blocks = spec.frames[state.moment]?.blocks ?? [];
+  const heads = blocks[state.layer]?.heads ?? 1;
+  if (!state.mean && state.head + 1 < heads) return { head: state.head + 1 };
+  return goTo(spec, state, { layer: (state.layer + 1) % blocks.length, head: 0 });
+}
+
+/** Whether heads can be switched off here: only the panel's own trace has a model to ask. */
+export const canAblate = (spec: Spec, state: State): boolean =>
+  spec.ablate && !state.mean && state.moment === spec.frames.length - 1;

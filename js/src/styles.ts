@@ -1,0 +1,101 @@
+/** The style sheet of the panels, on the host's theme variables; lives in each panel's shadow root. */
+
+const palette = `
+  --attn-surface: var(--jp-layout-color0, var(--vscode-editor-background, light-dark(#fff, #16181c)));
+  --attn-ink: var(--jp-ui-font-color0, var(--vscode-editor-foreground, light-dark(#16191f, #eceef2)));
+  --attn-muted: var(--jp-ui-font-color2, light-dark(#5c6470, #9aa3b0));
+  --attn-line: var(--jp-border-color2, light-dark(#e2e5ea, #2b3038));
+  --attn-raised: var(--jp-layout-color2, light-dark(#f3f5f8, #20242b));
+  --attn-accent: light-dark(#c2410c, #fb923c);
+  --attn-focus: var(--jp-brand-color1, light-dark(#1f6feb, #58a6ff));
+`;
+
+export default `
+:host { display: block; ${palette} }
+.attn {
+  color: var(--attn-ink); background: var(--attn-surface);
+  font: 13px/1.45 var(--jp-ui-font-family, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif);
+  font-variant-numeric: tabular-nums;
+  padding: 14px 16px 12px; border: 1px solid var(--attn-line); border-radius: 6px;
+  position: relative; box-sizing: border-box; max-width: 1180px;
+}
+.attn *, .attn *::before { box-sizing: border-box; }
+.attn [hidden] { display: none !important; }
+.attn :focus-visible { outline: 2px solid var(--attn-focus); outline-offset: 2px; border-radius: 3px; }
+.attn p, .attn h2, .attn h3, .attn ol { margin: 0; padding: 0; }
+.attn button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; }
+.attn button:disabled { opacity: .35; cursor: default; }
+.attn-probe { position: absolute; width: 0; height: 0; overflow: hidden; }
+.attn-off { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
+
+.attn-top { display: flex; align-items: baseline; gap: 14px; min-height: 30px; }
+.attn-name { font-size: 21px; font-weight: 650; letter-spacing: -.01em; line-height: 1.2; white-space: nowrap; }
+.attn-say { color: var(--attn-ink); flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.attn-text { color: var(--attn-muted); max-width: 45%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+
+.attn-controls { display: flex; flex-wrap: wrap; gap: 6px 18px; align-items: center; padding: 8px 0 10px; border-bottom: 1px solid var(--attn-line); }
+.attn-stepper { display: flex; align-items: center; gap: 4px; }
+.attn-label { color: var(--attn-muted); margin-right: 4px; }
+.attn-count { min-width: 2.5em; margin-left: 4px; white-space: nowrap; }
+.attn button.attn-step { width: 22px; height: 22px; border-radius: 4px; font-size: 17px; line-height: 18px; }
+.attn button.attn-step:hover:not(:disabled), .attn button.attn-toggle:hover { background: var(--attn-raised); }
+.attn input[type=range] {
+  appearance: none; width: 72px; height: 18px; background: none; margin: 0; cursor: pointer;
+}
+.attn input[type=range]::-webkit-slider-runnable-track {
+  height: 3px; border-radius: 2px;
+  background: linear-gradient(to right, var(--attn-muted) calc(var(--share, 0) * 100%), var(--attn-line) 0);
+}
+.attn input[type=range]::-moz-range-track { height: 3px; border-radius: 2px; background: var(--attn-line); }
+.attn input[type=range]::-moz-range-progress { height: 3px; border-radius: 2px; background: var(--attn-muted); }
+.attn input[type=range]::-webkit-slider-thumb {
+  appearance: none; width: 11px; height: 11px; border-radius: 50%; margin-top: -4px; background: var(--attn-ink); border: 0;
+}
+.attn input[type=range]::-moz-range-thumb { width: 11px; height: 11px; border-radius: 50%; background: var(--attn-ink); border: 0; }
+.attn input[type=range]:disabled { opacity: .35; cursor: default; }
+.attn button.attn-toggle { padding: 2px 9px; border: 1px solid var(--attn-line); border-radius: 4px; }
+.attn button.attn-toggle[aria-pressed=true] { background: var(--attn-ink); color: var(--attn-surface); border-color: var(--attn-ink); }
+
+.attn-body { display: flex; gap: 28px; padding-top: 12px; align-items: flex-start; }
+.attn-body[data-stacked=true] { flex-direction: column; gap: 14px; }
+.attn-figure { flex: none; max-width: 100%; }
+.attn-figure canvas { display: block; cursor: crosshair; }
+.attn-side { flex: 1; min-width: 190px; max-width: 330px; display: flex; flex-direction: column; gap: 18px; }
+.attn-body[data-stacked=true] .attn-side { flex-direction: row; max-width: none; width: 100%; gap: 28px; }
+.attn-body[data-stacked=true] .attn-ranking { flex: 1; max-width: 330px; }
+.attn h3.attn-title { font-size: 12px; font-weight: 600; padding-bottom: 4px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.attn ol.attn-list { list-style: none; max-height: 250px; overflow-y: auto; scrollbar-width: thin; }
+.attn button.attn-entry {
+  display: grid; grid-template-columns: minmax(0, 1fr) 64px 66px; gap: 8px; align-items: center;
+  width: 100%; text-align: left; padding: 1px 4px; border-radius: 3px; line-height: 20px;
+}
+.attn button.attn-entry:hover { background: var(--attn-raised); }
+.attn button.attn-entry[aria-current=true] { font-weight: 650; }
+.attn-entry-name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.attn-entry-bar { height: 8px; background: var(--attn-raised); border-radius: 2px; overflow: hidden; }
+.attn-entry-bar i { display: block; height: 100%; }
+.attn-entry-number { text-align: right; }
+.attn p.attn-foot { color: var(--attn-muted); font-size: 12px; padding: 4px 4px 0; }
+
+.attn-legend { padding-top: 12px; color: var(--attn-muted); font-size: 12px; }
+.attn-keys { display: flex; flex-wrap: wrap; gap: 4px 18px; align-items: flex-start; }
+.attn-scale { width: 180px; }
+.attn-scale-bar { display: block; height: 9px; border-radius: 2px; }
+.attn-ticks { display: flex; justify-content: space-between; font-size: 10.5px; line-height: 15px; }
+.attn-state { display: inline-flex; gap: 6px; align-items: center; line-height: 12px; }
+.attn-swatch { width: 13px; height: 13px; border-radius: 2px; outline: 1px solid var(--attn-line); }
+.attn p.attn-reading { padding-top: 4px; }
+.attn-note { color: var(--attn-muted); font-size: 12px; padding-top: 6px; }
+.attn-error { color: var(--attn-accent); padding-top: 6px; }
+.attn-tip {
+  position: absolute; pointer-events: none; z-index: 5; max-width: 360px; padding: 3px 8px; border-radius: 4px;
+  background: var(--attn-ink); color: var(--attn-surface); font-size: 12px; overflow-wrap: anywhere;
+}
+
+.attn-tablebox { overflow: auto; max-height: 420px; margin-top: 12px; }
+.attn-table { border-collapse: collapse; font-size: 12px; }
+.attn-table caption { text-align: left; color: var(--attn-muted); padding-bottom: 4px; }
+.attn-table th, .attn-table td { padding: 2px 8px; text-align: right; border-bottom: 1px solid var(--attn-line); white-space: nowrap; font-weight: 400; }
+.attn-table thead th { color: var(--attn-muted); position: sticky; top: 0; background: var(--attn-surface); }
+.attn-table tbody th { text-align: left; position: sticky; left: 0; background: var(--attn-surface); }
+`;

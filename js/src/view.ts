@@ -1,0 +1,334 @@
+/** One view of a head panel: what is shown follows from the traits, what is hovered, and the answers that came. */
+
+import type { AnyModel } from "@anywidget/types";
+import { Answers } from "./answers.ts";
+import { say } from "./dom.ts";
+import type { Picture } from "./figure.ts";
+import type { Hit, Layout } from "./geometry.ts";
+import { type HeadModel, headName } from "./model.ts";
+import { Parts } from "./parts.ts";
+import { Player } from "./player.ts";
+import { ablationNote, type Key, rankKeys, restingNote, rowFoot, sentence } from "./readout.ts";
+import { action, type Action, click, move, NOTHING } from "./selection.ts";
+import { Source } from "./source.ts";
+import { type Axes, axesOf, canAblate, goTo, nextHead, readState, saveState, type State, TRAITS } from "./state.ts";
+import { makeTable } from "./table.ts";
+import { digits, quoted } from "./text.ts";
+import { readTheme, type Theme, watchTheme } from "./theme.ts";
+import { Tip } from "./tip.ts";
+import type { Head } from "./wire.ts";
+
+const NOWHERE: Hit = { row: null, column: null };
+/** Width of the numbers beside the figure, with the gap. */
+const SIDE = 268;
+
+export class View {
+  readonly #model: AnyModel<HeadModel>;
+  readonly #source: Source;
+  readonly #parts: Parts;
+  readonly #answers: Answers;
+  readonly #players: Record<"heads" | "time", Player>;
+  readonly #tip: Tip;
+  readonly #signal: AbortSignal;
+  #theme: Theme | null = null;
+  #hover = NOWHERE;
+  #row = 0;
+  #keys: Key[] = [];
+  #tabled: Head | null = null;
+  #due = 0;
+
+  constructor(model: AnyModel<HeadModel>, signal: AbortSignal) {
+    this.#model = model;
+    this.#signal = signal;
+    this.#source = new Source(model, signal, (reason) => this.#fail(reason));
+    this.#answers = new Answers(this.#source, () => this.#schedule(), (reason) => this.#fail(reason));
+    const { spec } = this.#source;
+    this.#players = {
+      heads: new Player(signal, () => this.#set(nextHead(spec, this.#state))),
+      time: new Player(signal, () => this.#set(goTo(spec, this.#state, { moment: (this.#state.moment + 1) % spec.frames.length }))),
+    };
+    this.#parts = new Parts(
+      {
+        layer: (layer) => this.#step({ layer }),
+        head: (head) => this.#step({ head, mean: false }),
+        row: (query) => this.#set({ query, locked: true }),
+        moment: (moment) => this.#step({ moment }),
+        mean: (mean) => this.#set({ mean }),
+        ablated: (ablated) => this.#set({ ablated }),
+        play: (on) => this.#play("heads", on),
+        playTime: (on) => this.#play("time", on),
+        table: (on) => this.#showTable(on),
+        key: (index) => this.#pickKey(index),
+        found: (index) => this.#pickHead(index),
+      },
+      signal,
+    );
+    this.#tip = new Tip(this.#parts.tip, this.#parts.root);
+    this.#listen();
+  }
+
+  get node(): HTMLElement {
+    return this.#parts.root;
+  }
+
+  get #state(): State {
+    return readState(this.#model);
+  }
+
+  #listen(): void {
+    const { root, figureBox, figure } = this.#parts;
+    const signal = this.#signal;
+    const update = (): void => this.#schedule();
+    for (const trait of TRAITS) this.#model.on(`change:${trait}`, update);
+    watchTheme(signal, () => {
+      this.#theme = null;
+      this.#schedule();
+    });
+    const resized = new ResizeObserver(update);
+    resized.observe(root);
+    // A canvas that was scrolled out of sight may come back blank.
+    const seen = new IntersectionObserver(update);
+    seen.observe(figure.canvas);
+    root.addEventListener("keydown", (event) => this.#keydown(event), { signal });
+    figureBox.addEventListener("pointermove", (event) => this.#point(event), { signal });
+    figureBox.addEventListener("pointerleave", () => this.#unpoint(), { signal });
+    figure.canvas.addEventListener("click", (event) => this.#click(event), { signal });
+    signal.addEventListener("abort", () => {
+      for (const trait of TRAITS) this.#model.off(`change:${trait}`, update);
+      resized.disconnect();
+      seen.disconnect();
+      cancelAnimationFrame(this.#due);
+    });
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#due || this.#signal.aborted) return;
+    this.#due = requestAnimationFrame(() => {
+      this.#due = 0;
+      if (this.node.isConnected && this.node.clientWidth) this.#update();
+    });
+  }
+
+  #set(patch: Partial<State>): void {
+    this.#fail("");
+    saveState(this.#model, patch);
+    this.#schedule();
+  }
+
+  #step(patch: Partial<State>): void {
+    this.#play("heads", false);
+    this.#play("time", false);
+    this.#set(goTo(this.#source.spec, this.#state, patch));
+  }
+
+  #fail(reason: string): void {
+    say(this.#parts.error, reason);
+    this.#parts.error.hidden = !reason;
+  }
+
+  #play(what: "heads" | "time", on: boolean): void {
+    this.#players[what].set(on);
+    this.#schedule();
+  }
+
+  #update(): void {
+    const state = this.#state;
+    const axes = axesOf(this.#source.spec, state);
+    this.#theme ??= readTheme(this.#parts.root, this.#parts.probe);
+    this.#answers.follow(state);
+    const picture = this.#picture(state, axes);
+    this.#row = picture.row;
+    this.#draw(picture, this.#theme);
+    this.#showControls(state, axes);
+    this.#showWords(state, axes, picture);
+    this.#showRankings(state, axes, this.#theme);
+    if (!this.#parts.tableBox.hidden) this.#fillTable(axes);
+  }
+
+  #picture(state: State, axes: Axes): Picture {
+    const row = (state.locked ? null : this.#hover.row) ?? state.query ?? axes.rows.length - 1;
+    return {
+      head: this.#answers.head,
+      rows: axes.rows,
+      columns: axes.columns,
+      square: axes.square,
+      predictions: axes.frame.predictions,
+      ablation: this.#answers.ablation,
+      row,
+      column: this.#hover.row === row || this.#hover.row === null ? (this.#hover.column ?? this.#keyOf(state, row)) : this.#keyOf(state, row),
+      locked: state.locked,
+    };
+  }
+
+  #keyOf(state: State, row: number): number | null {
+    return state.query === row ? state.key : null;
+  }
+
+  /** Numbers beside the figure where that leaves its cells large enough, else below. */
+  #draw(picture: Picture, theme: Theme): void {
+    const { root, body, figure } = this.#parts;
+    const style = getComputedStyle(root);
+    const width = root.clientWidth - Number.parseFloat(style.paddingLeft) - Number.parseFloat(style.paddingRight);
+    const ratio = window.devicePixelRatio || 1;
+    const below = figure.measure(picture, width, theme, ratio);
+    const beside = figure.measure(picture, width - SIDE, theme, ratio);
+    const fits = (layout: Layout): boolean => layout.cellWidth >= 12 || layout.cellWidth >= 0.85 * below.cellWidth;
+    const stacked = width < 560 || !fits(beside);
+    body.dataset["stacked"] = String(stacked);
+    figure.draw(picture, stacked ? below : beside, theme, ratio);
+  }
+
+  #showControls(state: State, axes: Axes): void {
+    const { spec } = this.#source;
+    const parts = this.#parts;
+    parts.layer.set(state.layer, axes.frame.blocks.length, `${state.layer} of 0–${axes.frame.blocks.length - 1}`);
+    parts.head.set(state.head, axes.block.heads, `${state.head} of 0–${axes.block.heads - 1}`);
+    parts.row.set(this.#row, axes.rows.length, String(this.#row));
+    parts.moment.node.hidden = spec.frames.length < 2;
+    parts.moment.set(state.moment, spec.frames.length, axes.frame.step === null ? "now" : String(axes.frame.step));
+    parts.mean.set(state.mean);
+    parts.ablated.node.hidden = !spec.ablate;
+    parts.ablated.node.disabled = !canAblate(spec, state);
+    parts.ablated.set(state.ablated && canAblate(spec, state), `Switch off ${headName(state.layer, state.head)}`);
+    parts.play.set(this.#players.heads.on);
+    parts.playTime.set(this.#players.time.on);
+    parts.table.set(!parts.tableBox.hidden);
+    say(parts.note, spec.note);
+    parts.note.hidden = !spec.note;
+  }
+
+  #name(state: State): string {
+    return state.mean ? `L${state.layer} mean` : headName(state.layer, state.head);
+  }
+
+  #showWords(state: State, axes: Axes, picture: Picture): void {
+    const parts = this.#parts;
+    const { head, ablation } = this.#answers;
+    const name = this.#name(state);
+    say(parts.name, name);
+    say(parts.text, this.#source.spec.title);
+    const { rows, columns } = axes;
+    const what = (column: number | null): string => {
+      if (!head) return this.#source.waits ? `${name}: waiting for the kernel…` : `${name}: not here`;
+      const extra = [restingNote(head, columns), ablation ? ablationNote(ablation.name, ablation.result, picture.row) : ""];
+      return [sentence(name, head, rows, columns, picture.row, column), ...extra].filter(Boolean).join(" · ");
+    };
+    const shown = what(picture.column);
+    say(parts.say, shown.slice(name.length + 2));
+    parts.say.title = shown;
+    parts.figure.canvas.setAttribute("aria-label", `${name}: heatmap of ${rows.length} rows by ${columns.length} columns. ${shown}`);
+    // Read out what was stepped to or locked, not everything the pointer passes.
+    if (this.#hover === NOWHERE) say(parts.live, shown);
+    if (this.#theme) parts.legend.set(this.#theme, axes.frame.predictions !== null);
+  }
+
+  #showRankings(state: State, axes: Axes, theme: Theme): void {
+    const { keys, found } = this.#parts;
+    const head = this.#answers.head;
+    const row = this.#row;
+    this.#keys = head ? rankKeys(head, row) : [];
+    const entries = this.#keys.map(({ key, weight }) => ({
+      name: axes.columns[key] ?? "",
+      value: weight,
+      text: digits(weight),
+      current: state.query === row && state.key === key,
+    }));
+    keys.set(`Row ${row} ${quoted(axes.rows[row] ?? "")} looks at`, entries, head ? rowFoot(head, row) : "", theme);
+    found.node.hidden = !this.#answers.found.length;
+    if (found.node.hidden) return;
+    const ranked = this.#answers.found.map(({ layer, head: h, weight }) => ({
+      name: headName(layer, h),
+      value: weight,
+      text: digits(weight),
+      current: !state.mean && layer === state.layer && h === state.head,
+    }));
+    found.set(`All heads, ${quoted(axes.rows[state.query ?? 0] ?? "")} at ${quoted(axes.columns[state.key ?? 0] ?? "")}`, ranked, "", theme);
+  }
+
+  #pickKey(index: number): void {
+    const key = this.#keys[index]?.key;
+    if (key === undefined) return;
+    this.#set(click({ query: this.#state.query, key: this.#state.key, locked: this.#state.locked }, this.#row, key));
+  }
+
+  #pickHead(index: number): void {
+    const found = this.#answers.found[index];
+    if (found) this.#set({ layer: found.layer, head: found.head, mean: false });
+  }
+
+  #showTable(on: boolean): void {
+    this.#parts.tableBox.hidden = !on;
+    this.#schedule();
+  }
+
+  #fillTable(axes: Axes): void {
+    const head = this.#answers.head;
+    if (!head || head === this.#tabled) return;
+    this.#tabled = head;
+    this.#parts.tableBox.replaceChildren(makeTable(this.#name(this.#state), head, axes.rows, axes.columns, axes.frame.predictions));
+  }
+
+  #point(event: PointerEvent): void {
+    const hit = this.#parts.figure.hit(event);
+    if (hit.row !== this.#hover.row || hit.column !== this.#hover.column) {
+      this.#hover = hit.row === null && hit.column === null ? NOWHERE : hit;
+      this.#schedule();
+    }
+    const state = this.#state;
+    this.#tip.show(event, hit, axesOf(this.#source.spec, state), this.#answers.head);
+  }
+
+  #unpoint(): void {
+    this.#tip.hide();
+    this.#hover = NOWHERE;
+    this.#schedule();
+  }
+
+  #click(event: MouseEvent): void {
+    const { row, column } = this.#parts.figure.hit(event);
+    this.#parts.figureBox.focus({ preventScroll: true });
+    const state = this.#state;
+    if (row !== null) this.#set(click(state, row, column));
+    else if (column !== null && state.locked && state.query !== null) this.#set(click(state, state.query, column));
+    else this.#set(NOTHING);
+  }
+
+  #keydown(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // The host's shortcuts must not take keys meant for the panel (an x would cut the cell).
+    event.stopPropagation();
+    const target = event.target;
+    if (target instanceof HTMLInputElement && event.key !== "Escape") return;
+    const wish = action(event.key, event.shiftKey);
+    const onButton = target instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter");
+    if (!wish || onButton) return;
+    event.preventDefault();
+    this.#act(wish);
+  }
+
+  #act(wish: Action): void {
+    const state = this.#state;
+    const { frame, block, rows, columns } = axesOf(this.#source.spec, state);
+    const within = (to: number, size: number): number => Math.min(size - 1, Math.max(0, to));
+    switch (wish.do) {
+      case "unlock":
+        return this.#set(NOTHING);
+      case "lock":
+        return this.#set(click(state, this.#row, state.key));
+      case "play":
+        return this.#play("heads", !this.#players.heads.on);
+      case "query":
+        return this.#set(move(state, "query", wish.by, rows.length, this.#row));
+      case "key":
+        return this.#set({ ...move(state, "key", wish.by, columns.length, this.#keys[0]?.key ?? 0), query: this.#row });
+      case "layer":
+        return this.#step({ layer: within(state.layer + wish.by, frame.blocks.length) });
+      case "head":
+        return this.#step({ head: within(state.head + wish.by, block.heads), mean: false });
+      case "first":
+      case "last":
+        return this.#step({ head: wish.do === "first" ? 0 : block.heads - 1, mean: false });
+    }
+  }
+}

@@ -1,0 +1,112 @@
+/** Reads the bytes that attn_widgets/panels/wire.py writes. */
+
+import { assert, type Frame } from "./model.ts";
+
+export const VALUE = 0;
+export const MASKED = 1;
+export const NOT_CAPTURED = 2;
+
+/** Weights of one head, row by row, with a state for each. */
+export interface Head {
+  queries: number;
+  keys: number;
+  weights: Float32Array;
+  states: Uint8Array;
+  /** Mean weight on the first token, where the kernel told it. */
+  resting: number | null;
+}
+
+export interface Found {
+  layer: number;
+  head: number;
+  weight: number;
+}
+
+/** Where a head is kept: moment, layer, head (or "mean"). */
+export type Place = `${number}/${number}/${number | "mean"}`;
+
+/** Little-endian float32 from anywhere in a buffer, also where it is not aligned. */
+export function floats(view: DataView, offset: number, count: number): Float32Array {
+  assert(offset + 4 * count <= view.byteLength, `needs ${4 * count} bytes of weights at ${offset}, has ${view.byteLength}`);
+  const start = view.byteOffset + offset;
+  return new Float32Array(view.buffer.slice(start, start + 4 * count) as ArrayBuffer);
+}
+
+export function bytes(view: DataView, offset: number, count: number): Uint8Array {
+  assert(offset + count <= view.byteLength, `needs ${count} states at ${offset}, has ${view.byteLength}`);
+  return new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset + offset, count);
+}
+
+/** All heads that were sent with the panel. */
+export function decodeFrames(frames: Frame[], weights: DataView, states: DataView): Map<Place, Head> {
+  const heads = new Map<Place, Head>();
+  let at = 0;
+  let plane = 0;
+  frames.forEach((frame, moment) => {
+    const sent = new Map(frame.sent.map((number, i) => [number, frame.resting[i] ?? null]));
+    let number = 0;
+    frame.blocks.forEach((block, layer) => {
+      const queries = tokensOf(frame, block.queries).length;
+      const keys = tokensOf(frame, block.keys).length;
+      const cells = queries * keys;
+      const own = (frame.planes[layer] ?? 0) > 1;
+      for (let head = 0; head < block.heads; head++, number++) {
+        const resting = sent.get(number);
+        if (resting === undefined) continue;
+        heads.set(`${moment}/${layer}/${head}`, {
+          queries,
+          keys,
+          weights: floats(weights, at, cells),
+          states: bytes(states, plane, cells),
+          resting,
+        });
+        at += 4 * cells;
+        if (own) plane += cells;
+      }
+      if (frame.planes[layer] === 1) plane += cells;
+    });
+  });
+  return heads;
+}
+
+export function tokensOf(frame: Frame, list: number): string[] {
+  const tokens = frame.tokens[list];
+  assert(tokens, `there is no token list ${list}`);
+  return tokens;
+}
+
+/** Mean over heads, as `AttentionTrace.mean` takes it: masked counts as 0, not captured not at all. */
+export function meanHead(heads: Head[]): Head {
+  const first = heads[0];
+  assert(first, "a mean needs a head");
+  const cells = first.weights.length;
+  const weights = new Float32Array(cells);
+  const states = new Uint8Array(cells);
+  for (let i = 0; i < cells; i++) {
+    let total = 0;
+    let known = 0;
+    let state = NOT_CAPTURED;
+    for (const head of heads) {
+      const s = head.states[i]!;
+      if (s === NOT_CAPTURED) continue;
+      known++;
+      if (s === VALUE) total += head.weights[i]!;
+      state = Math.min(state, s);
+    }
+    weights[i] = known ? total / known : 0;
+    states[i] = state;
+  }
+  return { queries: first.queries, keys: first.keys, weights, states, resting: null };
+}
+
+/** Heads by falling weight on one cell; equals by layer and head, NaN last, not captured left out. */
+export function rankHeads(heads: Iterable<[number, number, Head]>, query: number, key: number): Found[] {
+  const found: Found[] = [];
+  for (const [layer, head, { weights, states, keys, queries }] of heads) {
+    const cell = query * keys + key;
+    if (query >= queries || key >= keys || states[cell] === NOT_CAPTURED) continue;
+    found.push({ layer, head, weight: weights[cell]! });
+  }
+  const last = (f: Found): number => (Number.isNaN(f.weight) ? 1 : 0);
+  return found.sort((a, b) => last(a) - last(b) || b.weight - a.weight || a.layer - b.layer || a.head - b.head);
+}
