@@ -74,8 +74,6 @@ def _layer(
     matrix: np.ndarray, seen: np.ndarray | None, batch: int | None, name: str
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Pick the member of the batch; copies, so that a trace does not change with its source."""
-    if 0 in matrix.shape:
-        raise AttnError(f"{name} is empty in a layer: {matrix.shape}")
     if matrix.ndim == 4:
         size = len(matrix)
         if batch is None and size > 1:
@@ -116,6 +114,8 @@ def _array(given: Any, name: str) -> np.ndarray:
         raise AttnError(f"{name} has rows of unequal length; give an array, or a list of arrays, one a layer") from None
     if array.dtype.kind not in "biuf":
         raise AttnError(f"{name} holds {array.dtype} values; numbers work")
+    if 0 in array.shape:
+        raise AttnError(f"{name} holds nothing: its shape is {array.shape}")
     return array
 
 

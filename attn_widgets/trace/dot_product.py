@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from attn_widgets.errors import AttnError
-from attn_widgets.trace.records import ALL, MASKED, Index, array_bytes, check_head, positions
+from attn_widgets.trace.records import ALL, MASKED, Index, array_bytes, check_head, positions, sizes
 
 TILE = 1 << 20
 """Scores held at a time while weights are recomputed (4 MB)."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DotProductRecord:
     """Queries and keys of one layer; weights are ``softmax(scale · q · kᵀ)`` over the keys each row could see.
 
@@ -132,6 +132,9 @@ class DotProductRecord:
     def settings(self) -> dict[str, Any]:
         """Give what `load_record` needs besides the arrays."""
         return {"record": "dot_product", "scale": self.scale}
+
+    def __repr__(self) -> str:
+        return sizes(self)
 
 
 def _softmax(

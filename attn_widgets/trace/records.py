@@ -97,7 +97,7 @@ def causal_range(
     return start, np.maximum(stop, 0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class WeightsRecord:
     """Weights that were given as they are; nothing is checked about their sign or sum.
 
@@ -176,6 +176,9 @@ class WeightsRecord:
         """Give what `load_record` needs besides the arrays."""
         return {"record": "weights"}
 
+    def __repr__(self) -> str:
+        return sizes(self)
+
 
 class Part(NamedTuple):
     """Rows from `first_row` on, whose record's key 0 stands at the absolute position `first_key`."""
@@ -185,7 +188,7 @@ class Part(NamedTuple):
     record: Record
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class StackedRecord:
     """Records of row ranges stacked under each other, as a generation leaves them that refilled its window.
 
@@ -221,11 +224,11 @@ class StackedRecord:
 
     def weights(self, head: int, queries: Index = ALL, keys: Index = ALL) -> Float32[np.ndarray, "query key"]:
         """Attention weights of one head; 0 where masked or not captured."""
-        return self._fill("weights", head, queries, keys, 0, 0).astype(np.float32, copy=False)
+        return self._fill("weights", head, queries, keys, 0.0, 0.0).astype(np.float32, copy=False)
 
     def states(self, head: int, queries: Index = ALL, keys: Index = ALL) -> UInt8[np.ndarray, "query key"]:
         """`VALUE`, `MASKED` or `NOT_CAPTURED` for each cell."""
-        return self._fill("states", head, queries, keys, MASKED, NOT_CAPTURED).astype(np.uint8)
+        return self._fill("states", head, queries, keys, float(MASKED), float(NOT_CAPTURED)).astype(np.uint8)
 
     def scores(self, head: int, queries: Index = ALL, keys: Index = ALL) -> Float32[np.ndarray, "query key"] | None:
         """Scores before the softmax, None where a part has none."""
@@ -262,6 +265,14 @@ class StackedRecord:
         """Give what `load_record` needs besides the arrays."""
         parts = [dict(p.record.settings(), first_row=p.first_row, first_key=p.first_key) for p in self.parts]
         return {"record": "stacked", "queries": self.queries, "keys": self.keys, "parts": parts}
+
+    def __repr__(self) -> str:
+        return sizes(self)
+
+
+def sizes(record: Record) -> str:
+    """Name a record by its sizes, not by its numbers."""
+    return f"{type(record).__name__}(heads={record.heads}, queries={record.queries}, keys={record.keys})"
 
 
 def array_bytes(arrays: Mapping[str, np.ndarray]) -> int:
