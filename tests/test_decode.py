@@ -6,11 +6,13 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from attn_widgets.capture import generation_trace
 from attn_widgets.config import GenerateConfig, ModelConfig
@@ -19,6 +21,7 @@ from attn_widgets.generation.decode import Decoded, Reader, generate_tokens
 from attn_widgets.generation.sampling import choose_token, make_generator
 from attn_widgets.generation.step import OneRow
 from attn_widgets.models import KeyValueCache, Transformer
+from attn_widgets.models.convert import from_gpt2, from_llama
 
 SMALL = ModelConfig(layers=2, heads=4, dim=32, context=8)
 VARIANTS = [
@@ -100,6 +103,46 @@ def test_the_same_ids_as_without_a_cache(options: dict[str, float]) -> None:
     assert generate(model, prompt, max_new_tokens=40, seed=11, **options).ids == ids[5:]
 
 
+def random_gpt2() -> PreTrainedModel:
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=97, n_layer=2, n_head=4, n_embd=32, n_positions=128, initializer_range=0.3, eos_token_id=None
+        )
+    )
+
+
+def random_llama() -> PreTrainedModel:
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=97, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, hidden_size=32,
+            intermediate_size=48, max_position_embeddings=128, initializer_range=0.3, eos_token_id=None,
+        )
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "convert"), [(random_gpt2, from_gpt2), (random_llama, from_llama)])
+@pytest.mark.parametrize("penalty", [1.0, 1.5])
+def test_greedy_ids_and_attention_of_transformers(make: Any, convert: Any, penalty: float) -> None:
+    torch.manual_seed(5)
+    theirs, prompt = make().eval(), torch.tensor([[5, 17, 3, 88]])
+    theirs.set_attn_implementation("eager")
+    expected = theirs.generate(
+        prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=100, do_sample=False, pad_token_id=0,
+        repetition_penalty=penalty, output_attentions=True, output_logits=True, return_dict_in_generate=True,
+    )  # fmt: skip
+    config = GenerateConfig(max_new_tokens=100, repetition_penalty=penalty)
+    done = generate_tokens(convert(theirs), prompt[0].tolist(), config, end_id=None, decode=str)
+    assert done.ids == expected.sequences[0, 4:].tolist()
+    assert len(set(done.ids)) > 5
+    chosen = torch.cat(expected.logits).softmax(-1)[range(100), done.ids]
+    np.testing.assert_allclose(done.choices.probabilities, chosen, atol=1e-5)
+    trace = generation_trace(done.recording.segments, list(map(str, range(104))))
+    for layer, head in trace.iter_heads():
+        weights = trace.weights(layer, head)
+        for row, step in enumerate(expected.attentions[1:], 4):
+            np.testing.assert_allclose(weights[row, : row + 1], step[layer][0, head, 0], atol=1e-5)
+
+
 def test_seeds_and_the_global_random_state() -> None:
     model, before = make_model(), torch.get_rng_state()
     runs = [generate(model, [1], temperature=2.0, seed=seed).ids for seed in (1, 1, 2)]
@@ -153,7 +196,7 @@ def learned_reference(model: Transformer, ids: Sequence[int], new: int) -> tuple
 @pytest.mark.parametrize(("context", "prompt"), [(1, 1), (2, 5), (9, 3), (10, 10), (10, 33)])
 def test_other_positions_drop_the_older_half(positions: str, context: int, prompt: int) -> None:
     model = make_model(replace(SMALL, positions=positions, context=context))
-    ids, new = random_ids(prompt), 40
+    ids, new = random_ids(prompt), 25
     done = generate(model, ids, max_new_tokens=new)
     expected, reads = learned_reference(model, ids, new)
     assert done.ids == expected
@@ -161,14 +204,14 @@ def test_other_positions_drop_the_older_half(positions: str, context: int, promp
     assert any(f"only the last {context} were read" in note for note in done.notes) == (prompt > context)
     first = max(0, prompt - context)
     trace = generation_trace(done.recording.segments, [str(i) for i in (ids + done.ids)[first:]])
-    for step, held in enumerate(reads):
-        row = prompt - first - 1 + step
+    mine = {each: trace.weights(*each) for each in trace.iter_heads()}
+    for row, held in enumerate(reads, prompt - first - 1):
         with torch.no_grad():
             records = model(torch.tensor([held]), record=True).records
-        for layer, head in trace.iter_heads():
-            mine = trace.weights(layer, head, row)[0]
-            np.testing.assert_allclose(mine[row + 1 - len(held) : row + 1], records[layer].weights()[0, head, -1], atol=1e-5)
-            assert mine.sum() == pytest.approx(1, abs=1e-5)
+        seen = slice(row + 1 - len(held), row + 1)
+        for (layer, head), weights in mine.items():
+            np.testing.assert_allclose(weights[row, seen], records[layer].weights()[0, head, -1], atol=1e-5)
+            assert weights[row].sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_notes_only_where_something_did_not_fit() -> None:
