@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,15 +71,7 @@ class Watched:
             route.abort()
 
 
-@pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    context = browser.new_context(viewport={"width": 1280, "height": 1400})
-    yield context
-    context.close()
-
-
-@pytest.fixture
-def watched(context: BrowserContext) -> Watched:
+def watch_new_page(context: BrowserContext) -> Watched:
     page = context.new_page()
     page.set_default_timeout(30_000)
     watched = Watched(page)
@@ -87,6 +79,20 @@ def watched(context: BrowserContext) -> Watched:
     page.on("pageerror", lambda error: watched.errors.append(str(error)))
     page.route("**/*", watched.on_route)
     return watched
+
+
+@pytest.fixture(scope="session")
+def watch() -> Callable[[BrowserContext], Watched]:
+    """Opens a watched page in a context."""
+    return watch_new_page
+
+
+@pytest.fixture
+def watched(browser: Browser) -> Iterator[Watched]:
+    """A watched page in a context of its own."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1400})
+    yield watch_new_page(context)
+    context.close()
 
 
 @dataclass
@@ -103,6 +109,10 @@ class Lab:
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, self.folder / name)
         return f"{self.url}/lab/tree/{name}"
+
+    def write_saved(self, name: str, notebook: nbformat.NotebookNode) -> None:
+        """Write a notebook as another person would receive it."""
+        nbformat.write(notebook, self.folder / name)
 
     def read_notebook(self, name: str) -> nbformat.NotebookNode:
         return nbformat.read(self.folder / name, as_version=4)

@@ -1,0 +1,152 @@
+"""The spine in real JupyterLab and Chromium: four cells, a panel that answers keys and Python, save and reload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+SCREENSHOTS = Path(__file__).parent.parent / "screenshots"
+
+FOUR_CELLS = [
+    "%load_ext attn_widgets",
+    "run = %attn_train                      # the built-in corpus",
+    '%attn_generate "I love to eat pizza"',
+    'panel = %attn_view "I love to eat pizza and drink beer ."\npanel',
+]
+ASKING = "print('state', panel.layer, panel.head, panel.query, panel.key)"
+
+
+@pytest.fixture(scope="module")
+def opened(lab: Any, browser: Any, watch: Any) -> Iterator[Any]:
+    """The four cells, run once for all tests of this file: training takes its minute."""
+    url = lab.write_notebook("spine.ipynb", FOUR_CELLS)
+    context = browser.new_context(viewport={"width": 1280, "height": 1400}, device_scale_factor=1)
+    watched = watch(context)
+    watched.page.goto(url)
+    watched.page.wait_for_selector(".jp-Notebook .jp-Cell")
+    watched.run_all()
+    panel_of(watched.page).wait_for(timeout=240_000)
+    yield watched
+    context.close()
+
+
+def panel_of(page: Page) -> Locator:
+    return page.locator("section.attn[aria-label='attention heads']").first
+
+
+def output_of(page: Page, cell: int) -> Locator:
+    return page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea")
+
+
+def run_new_cell(page: Page, source: str) -> Locator:
+    """Append a cell, run it, and return its output once there is one."""
+    cells = page.locator(".jp-Notebook .jp-CodeCell")
+    count = cells.count()
+    page.evaluate(
+        """async source => {
+            const app = window.jupyterapp, notebook = app.shell.currentWidget.content;
+            notebook.activeCellIndex = notebook.widgets.length - 1;
+            await app.commands.execute('notebook:insert-cell-below');
+            notebook.activeCell.model.sharedModel.setSource(source);
+            await app.commands.execute('notebook:run-cell');
+        }""",
+        source,
+    )
+    expect(cells).to_have_count(count + 1)
+    return cells.nth(count).locator(".jp-Cell-outputArea")
+
+
+def painted(panel: Locator) -> int:
+    """How many different colours the heatmap's canvas holds."""
+    return panel.locator("canvas").first.evaluate(
+        """canvas => {
+            const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+            return new Set(new Uint32Array(data.buffer)).size;
+        }"""
+    )
+
+
+def test_the_model_says_what_pizza_goes_with(opened: Any) -> None:
+    expect(output_of(opened.page, 2)).to_contain_text("and drink beer .")
+
+
+def test_training_ends_with_the_skill_table(opened: Any) -> None:
+    for skill in ("taste", "agreement", "list", "people"):
+        expect(output_of(opened.page, 1)).to_contain_text(skill)
+
+
+def test_the_panel_is_drawn(opened: Any) -> None:
+    panel = panel_of(opened.page)
+    expect(panel.locator(".attn-name")).to_have_text("L0H0")
+    assert painted(panel) > 20
+
+
+def test_arrow_keys_change_layer_and_head_on_screen_and_in_python(opened: Any) -> None:
+    panel = panel_of(opened.page)
+    panel.locator(".attn-figure").focus()
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.keyboard.press("ArrowDown")
+    expect(panel.locator(".attn-name")).to_have_text("L1H1")
+    expect(run_new_cell(opened.page, ASKING)).to_contain_text("state 1 1 None None")
+
+
+def test_python_changes_the_screen(opened: Any) -> None:
+    run_new_cell(opened.page, "panel.layer, panel.head, panel.query = 0, 2, 3")
+    panel = panel_of(opened.page)
+    expect(panel.locator(".attn-name")).to_have_text("L0H2")
+    expect(panel.locator(".attn-say")).to_contain_text("‘to’ looks at")
+
+
+def test_a_click_finds_the_head(opened: Any) -> None:
+    run_new_cell(opened.page, "panel.query, panel.key = 7, 5")
+    panel = panel_of(opened.page)
+    ranking = panel.get_by_text("All heads, ‘drink’ at ‘pizza’")
+    expect(ranking).to_be_visible()
+    found = run_new_cell(opened.page, "best = panel.trace.find(query='drink', key='pizza')[0]; print(f'L{best.layer}H{best.head}')")
+    name = found.inner_text().strip()
+    expect(panel.get_by_role("button", name=name).first).to_be_visible()
+
+
+def test_a_head_can_be_switched_off(opened: Any) -> None:
+    panel = panel_of(opened.page)
+    panel.get_by_role("button", name="Switch off").click()
+    expect(panel.locator(".attn-say")).to_contain_text("without")
+    panel.get_by_role("button", name="Switch off").click()
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_it_follows_the_theme(opened: Any, theme: str) -> None:
+    opened.set_theme(f"JupyterLab {theme}")
+    background = "return getComputedStyle(document.querySelector('.jp-Notebook')).getPropertyValue('--jp-layout-color0')"
+    opened.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === '{str(theme == 'Light').lower()}'")
+    panel = panel_of(opened.page)
+    opened.page.wait_for_timeout(800)
+    assert painted(panel) > 20, background
+    SCREENSHOTS.mkdir(exist_ok=True)
+    panel.screenshot(path=SCREENSHOTS / f"quickstart-{theme.lower()}.png")
+
+
+def test_saved_and_opened_again_it_is_still_readable(opened: Any, lab: Any, watch: Any, browser: Any) -> None:
+    opened.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    opened.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    saved = lab.read_notebook("spine.ipynb")
+    html = [output.data.get("text/html", "") for cell in saved.cells for output in cell.get("outputs", []) if "data" in output]
+    assert any("<svg" in text and "pizza" in text for text in html)
+    lab.write_saved("again.ipynb", saved)  # a copy has no kernel that still knows the widget
+    context = browser.new_context(viewport={"width": 1280, "height": 1400})
+    again = watch(context)
+    again.page.goto(f"{lab.url}/lab/tree/again.ipynb")
+    picture = again.page.locator("[id^=attn-] svg").last
+    picture.scroll_into_view_if_needed()
+    expect(picture).to_be_visible()
+    expect(picture).to_contain_text("pizza")
+    context.close()
+
+
+def test_nothing_went_wrong_and_nothing_was_asked_of_the_network(opened: Any) -> None:
+    assert opened.errors == []
+    assert opened.refused == []
