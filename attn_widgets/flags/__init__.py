@@ -2,7 +2,7 @@
 
 from attn_widgets.flags.help import help_text
 from attn_widgets.flags.line import Parsed, Variable, parse
-from attn_widgets.flags.options import VERBS, Option, Verb, build, checked, keywords, options
+from attn_widgets.flags.options import VERBS, Option, Verb, build, checked, keywords, nearest, options
 
 __all__ = [
     "VERBS",
@@ -14,6 +14,7 @@ __all__ = [
     "checked",
     "help_text",
     "keywords",
+    "nearest",
     "options",
     "parse",
 ]
