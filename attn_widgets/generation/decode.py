@@ -67,7 +67,7 @@ class Reader:
             self.first = len(ids) - self.context
         rows = torch.tensor(ids[self.first :], device=self.device)
         logits = rows.new_empty(0)
-        for piece in rows.split(self.piece):
+        for piece in torch.split(rows, self.piece):
             self._trim()
             if len(logits):
                 self._rows(logits)
@@ -98,7 +98,8 @@ class Reader:
             recording.add([record.query[:, :, -new:] for record in output.records])
         if not self.slides:
             self._kept.append(ids)
-        return output.logits[0]
+        logits: Tensor = output.logits[0]
+        return logits
 
     def _rows(self, logits: Tensor) -> None:
         if self.recording is not None:
@@ -240,7 +241,11 @@ def _notes(reader: Reader, prompt: int, context: int) -> tuple[str, ...]:
     """Say what did not fit."""
     notes: list[str] = []
     if prompt > context:
-        what = f"each token sees the {context} before it at most" if reader.slides else f"only the last {context} were read"
+        what = (
+            f"each token sees the {context} before it at most"
+            if reader.slides
+            else f"only the last {context} were read"
+        )
         notes.append(f"the prompt has {prompt} tokens, the model's context {context}: {what}")
     if reader.refills:
         positions = reader.model.config.positions

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -88,7 +89,7 @@ class Choices:
     def add_rows(self, logits: Tensor) -> None:
         """Count rows (Q, V) from which nothing is chosen."""
         self.flush()
-        for part in logits.split(CHUNK):
+        for part in torch.split(logits, CHUNK):
             self._top(part.float().softmax(-1))
 
     def flush(self) -> None:
@@ -102,6 +103,10 @@ class Choices:
         self.probabilities += chosen[:, 0].tolist()
         self.entropies += torch.special.entr(probabilities).sum(-1).tolist()
         self._top(probabilities)
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities and entropies as float32."""
+        return np.array(self.probabilities, np.float32), np.array(self.entropies, np.float32)
 
     def _top(self, probabilities: Tensor) -> None:
         top = probabilities.max(-1)

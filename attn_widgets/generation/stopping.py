@@ -109,6 +109,20 @@ class TextStream:
                 self._on_text(text)
 
 
+def split_text(decode: Callable[[Sequence[int]], str], prompt: Sequence[int], ids: Sequence[int]) -> list[str]:
+    """Cut a text into what each of `ids` added to it; a character of several tokens stands at the last of them."""
+    parts: list[str] = []
+    pieces: list[str] = []
+    stream = TextStream(decode, prompt, on_text=parts.append)
+    for at, token in enumerate(ids, 1):
+        stream.push(token)
+        if at == len(ids):
+            stream.close()
+        pieces.append("".join(parts))
+        parts.clear()
+    return pieces
+
+
 class Deadline:
     """A moment after which generation stops; never, without minutes."""
 

@@ -1,0 +1,101 @@
+"""What stands in a run's folder besides its checkpoints, read and written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from attn_widgets.config import ModelConfig, TrainConfig
+from attn_widgets.errors import AttnError, RunError
+from attn_widgets.history import History
+from attn_widgets.text.corpus import Corpus
+from attn_widgets.text.tokenizers import Tokenizer
+from attn_widgets.training.checkpoint import FOLDER, pointers
+from attn_widgets.training.storage import write_file
+
+RUN, TOKENIZER = "run.json", "tokenizer.json"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class CorpusNote:
+    """What a run remembers of its corpus; see `text.corpus.Corpus`."""
+
+    name: str
+    source: str
+    prompt: str
+    floor: float | None
+    grammar: str | None
+
+    @classmethod
+    def of(cls, corpus: Corpus) -> CorpusNote:
+        """Take from a corpus what is to be remembered."""
+        return cls(corpus.name, corpus.source, corpus.prompt, corpus.floor, corpus.grammar)
+
+
+class Description(NamedTuple):
+    """What a run is, its weights apart."""
+
+    corpus: CorpusNote
+    model: ModelConfig
+    training: TrainConfig
+    tokenizer: Tokenizer
+
+
+def write_description(folder: Path, described: Description) -> None:
+    """Write ``run.json``, and the tokenizer before it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / TOKENIZER, described.tokenizer.to_json().encode())
+    parts = {name: asdict(getattr(described, name)) for name in ("corpus", "model", "training")}
+    data = json.dumps({"version": VERSION, "name": folder.name, **parts}, indent=1, ensure_ascii=False)
+    write_file(folder / RUN, data.encode("utf-8", "backslashreplace"))
+
+
+def find_run(run: str | Path, runs: str | Path) -> Path:
+    """Find the folder of a run, given itself or the run's name among `runs`."""
+    for folder in (Path(run), Path(runs) / run):
+        if (folder / RUN).is_file():
+            return folder.absolute()
+    names = sorted(path.parent.name for path in Path(runs).glob(f"[!.]*/{RUN}"))
+    there = f"runs in {runs}: {', '.join(names)}" if names else f"there is no run in {runs} yet; train one"
+    raise RunError(f"no run {str(run)!r}; {there}")
+
+
+def read_description(folder: Path) -> Description:
+    """Read and check what `write_description` wrote.
+
+    Raises
+    ------
+    RunError
+        When something is missing, damaged, or made by a newer version.
+    """
+    try:
+        found = json.loads((folder / RUN).read_bytes())
+        if found["version"] > VERSION:
+            raise RunError(f"run {folder.name!r} is of a newer attn_widgets; update: pip install -U attn-widgets")
+        tokenizer = Tokenizer.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))
+        configs = ModelConfig(**found["model"]), TrainConfig(**found["training"])
+        return Description(CorpusNote(**found["corpus"]), *configs, tokenizer)
+    except RunError:
+        raise
+    except Exception as error:  # the tokenizers library raises bare Exception
+        raise damaged(folder, error) from error
+
+
+def read_history(folder: Path) -> History:
+    """Read the losses up to the last checkpoint."""
+    try:
+        state = json.loads((folder / FOLDER / pointers(folder)["last"] / "state.json").read_bytes())
+        return History.from_dict(state["history"])
+    except AttnError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, error) from error
+
+
+def damaged(folder: Path, error: Exception) -> RunError:
+    """One line on what is wrong in a run's folder, and what helps."""
+    first = (str(error).splitlines() or [""])[0]
+    return RunError(f"run {folder.name!r} is damaged ({type(error).__name__}: {first}); train again with --overwrite")
