@@ -8,7 +8,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 os.environ["ATTN_PROGRESS"] = "plain"
 
-from jaxtyping import install_import_hook  # noqa: E402
+from jaxtyping import install_import_hook
 
 # Only these rooms: a package-wide hook breaks torch.compile and turns our errors into its own.
 CHECKED = ["attn_widgets.attention", "attn_widgets.models", "attn_widgets.capture", "attn_widgets.trace"]

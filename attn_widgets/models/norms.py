@@ -30,59 +30,62 @@ class RMSNorm(nn.Module):
         Added to the mean square.
     """
 
-    root: Tensor
-
     def __init__(self, *shape: int, eps: float) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(shape))
         self.eps = eps
-        self.register_buffer("root", torch.tensor(math.sqrt(shape[-1] * eps)), persistent=False)
+        # Constants of the CPU's path; tensors, since an operation on a Python number takes twice as long.
+        numbers = (0.0, math.sqrt(shape[-1] * eps))
+        self._constants = {
+            dtype: [torch.tensor(number, dtype=dtype, device="cpu") for number in numbers]
+            for dtype in (torch.float32, torch.float64)
+        }
 
     def forward(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
         """Normalise the last axis."""
-        if not x.is_cpu or x.dtype != self.root.dtype or x.dtype not in (torch.float32, torch.float64):
+        constants = self._constants.get(x.dtype) if x.is_cpu and x.dtype == self.weight.dtype else None
+        if constants is None:
+            if x.dtype == self.weight.dtype and self.weight.ndim == 1:
+                return F.rms_norm(x, x.shape[-1:], self.weight, self.eps)
             return F.rms_norm(x, x.shape[-1:], None, self.eps) * self.weight
         if not torch.is_grad_enabled():
-            return _divide(x, _length(x, self.root), self.weight)
-        result: Tensor = _RMSNorm.apply(x, self.weight, self.root)  # type: ignore[no-untyped-call]
+            return _forward(x, self.weight, *constants)[0]
+        result: Tensor = _RMSNorm.apply(x, self.weight, *constants)  # type: ignore[no-untyped-call]
         return result
 
 
-def _length(x: Tensor, root: Tensor) -> Tensor:
-    """√(Σx² + dim · eps), which is √dim times the divisor."""
+def _forward(x: Tensor, gain: Tensor, zero: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the result, and √(Σx² + dim · eps): √dim times the divisor (..., 1)."""
     length: Tensor = torch.linalg.vector_norm(x, 2, -1, True)
-    return length.hypot_(root)  # (..., 1)
-
-
-def _divide(x: Tensor, length: Tensor, gain: Tensor) -> Tensor:
-    return torch.addcmul(length.new_zeros(()), x, gain, value=math.sqrt(x.shape[-1])).div_(length)
+    length.hypot_(root)
+    return torch.addcmul(zero, x, gain, value=math.sqrt(x.shape[-1])).div_(length), length
 
 
 class _RMSNorm(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gain: Tensor, root: Tensor) -> Tensor:
-        length = _length(x, root)
+    def forward(ctx: Any, x: Tensor, gain: Tensor, zero: Tensor, root: Tensor) -> Tensor:
+        result, length = _forward(x, gain, zero, root)
         ctx.save_for_backward(x, gain, length)
-        return _divide(x, length, gain)
+        return result
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, gain, length = ctx.saved_tensors
         dim = x.shape[-1]
         inverse = math.sqrt(dim) / length
         # The kernel knows one row of gains: a gain a head goes into the gradient here.
         wide = gain.ndim > 1
         gradient, weight = (gradients[0] * gain, None) if wide else (gradients[0], gain)
-        need = [ctx.needs_input_grad[0], not wide, False]
+        need = [ctx.needs_input_grad[0], ctx.needs_input_grad[1] and not wide, False]
         dx, dgain, _ = torch.ops.aten.native_layer_norm_backward(
             gradient, x, (dim,), torch.zeros_like(inverse), inverse, weight, None, need
         )
         if dx is not None:  # LayerNorm's gradient also subtracts inverse · mean(gradient · gain)
             mean = gradient.mean(-1, keepdim=True) if wide else (gradient @ gain).div_(dim)[..., None]
             dx.addcmul_(mean, inverse)
-        if wide:
+        if wide and ctx.needs_input_grad[1]:
             dgain = (gradients[0] * x).mul_(inverse).flatten(0, -1 - gain.ndim).sum(0)
-        return dx, dgain, None
+        return dx, dgain, None, None
 
 
 def make_norm(config: ModelConfig) -> nn.Module:

@@ -39,10 +39,13 @@ class ModelOutput(NamedTuple):
     records: tuple[DotRecord, ...] | None = None
 
 
+Tables = tuple[Float[Tensor, "query 1 d"], Float[Tensor, "query 1 d"]]
+
+
 class Pass(NamedTuple):
     """What every layer of one forward pass shares."""
 
-    rotary: tuple[Tensor, Tensor] | None  # cos, sin: (Q, 1, d)
+    rotary: Tables | None  # cosines and signed sines
     cache: KeyValueCache | None
     window: int | None
     record: bool
@@ -85,7 +88,7 @@ class Attention(nn.Module):
         return self.output(context.transpose(1, 2).reshape(batch, queries, dim)), record
 
     def project(
-        self, x: Float[Tensor, "batch query dim"], rotary: tuple[Tensor, Tensor] | None
+        self, x: Float[Tensor, "batch query dim"], rotary: Tables | None
     ) -> tuple[
         Float[Tensor, "batch head query d"],
         Float[Tensor, "batch kv_head query d"],
