@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Never
 
 from tqdm import tqdm
 
@@ -18,15 +19,16 @@ class ProgressBar:
     """A bar on standard error: steps, time left, tokens per second, losses."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Never] | None = None
 
     def update(self, progress: Progress) -> None:
         """Show one report of the loop; the last phases close the bar."""
         if self._bar is None:
-            self._bar = tqdm(total=progress.steps, initial=progress.step, unit="step", mininterval=0.1, leave=True)
-        self._bar.total = progress.steps
-        self._bar.set_postfix_str(_figures(progress), refresh=False)
-        self._bar.update(progress.step - self._bar.n)
+            self._bar = tqdm(total=progress.steps, initial=progress.step, unit="step", mininterval=0.1)
+        bar = self._bar
+        bar.total = progress.steps
+        bar.set_postfix_str(_figures(progress), refresh=False)
+        bar.update(progress.step - bar.n)
         if progress.phase in ("done", "interrupted", "stopped"):
             self.close()
 

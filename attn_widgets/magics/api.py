@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 from attn_widgets.errors import AttnError
@@ -16,11 +20,29 @@ def load() -> ModuleType:
         One line where PyTorch or another library cannot be imported.
     """
     try:
-        from attn_widgets import api
+        with _interrupt_afterwards():
+            from attn_widgets import api
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        first = str(error).strip().splitlines() or [type(error).__name__]
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         name = getattr(error, "name", None) or "PyTorch"
         raise AttnError(
-            f"{name} cannot be imported ({first[0]}); try: python -m pip install --force-reinstall torch"
+            f"{name} cannot be imported ({first}); try: python -m pip install --force-reinstall torch"
         ) from error
     return api
+
+
+@contextmanager
+def _interrupt_afterwards() -> Iterator[None]:
+    """Hold an interrupt back for the seconds of an import: torch half imported cannot be imported again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held: list[int] = []
+    before = signal.getsignal(signal.SIGINT) or signal.default_int_handler
+    signal.signal(signal.SIGINT, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        raise KeyboardInterrupt

@@ -17,7 +17,7 @@ from attn_widgets.flags import VERBS, Option, options
 _MAGIC = re.compile(r"^(?:\s*%%|(?:.*?=)?\s*%)attn_(\w+)\s+(.*)$")
 
 
-@context_matcher(priority=1000)
+@context_matcher(priority=1000)  # type: ignore[untyped-decorator]
 def flag_matcher(context: CompletionContext) -> SimpleMatcherResult:
     """Offer flags after a dash, choices after a flag that has them, runs after ``--run`` and ``--name``.
 

@@ -25,6 +25,14 @@ def _documented(verb: str) -> Callable[[Method], Method]:
     return document
 
 
+class Interrupted(KeyboardInterrupt):
+    """A magic was interrupted in what can be done again; shown as one line, and Run All stops."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show one line instead of a traceback."""
+        return [f"\x1b[33m{self}\x1b[0m"]
+
+
 @magics_class
 class AttnMagics(Configured):
     """Defaults of the flags: ``%config AttnMagics.steps = 5``."""
@@ -54,8 +62,15 @@ class AttnMagics(Configured):
         return self._call("view", view.run, line, None)
 
     def _call(self, verb: str, run: Callable[[Call], Any], line: str, cell: str | None) -> Any:
-        parsed = parse(VERBS[verb], split(line, self.shell.user_ns))
+        shell = self.shell
+        assert shell is not None
+        parsed = parse(VERBS[verb], split(line, shell.user_ns))
         if parsed.help:
             print(help_text(VERBS[verb], f"%attn_{verb}", everything=parsed.help == "all"))
             return None
-        return run(Call(parsed.words, parsed.given, cell, changed(self, verb), self.shell))
+        try:
+            return run(Call(parsed.words, parsed.given, cell, changed(self, verb), shell))
+        except KeyboardInterrupt as interrupt:
+            if hasattr(interrupt, "_render_traceback_"):
+                raise
+            raise Interrupted(f"%attn_{verb} was interrupted before there was anything to keep") from None

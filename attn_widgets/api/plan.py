@@ -1,0 +1,88 @@
+"""What is to be trained, on what, and where: all of it checked before anything is on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from attn_widgets.api.source import Source, read_source
+from attn_widgets.api.store import existing, place
+from attn_widgets.config import ModelConfig, StoreConfig, TrainConfig, flag_name
+from attn_widgets.errors import ConfigError, CorpusError
+from attn_widgets.flags import build
+from attn_widgets.run import Run
+from attn_widgets.text.batches import TokenFiles
+from attn_widgets.text.corpus import Corpus, load_corpus
+from attn_widgets.text.tokenizers import Tokenizer, train_tokenizer
+
+CHANGEABLE = ("steps", "minutes")
+"""Options that a resumed run may be given anew."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be trained, on what, and where; nothing is on disk yet."""
+
+    folder: Path
+    corpus: Corpus
+    tokenizer: Tokenizer
+    model_config: ModelConfig
+    config: TrainConfig
+
+    @property
+    def probe(self) -> str:
+        """Text whose attention is recorded during training."""
+        return self.corpus.prompt if self.config.probe is None else self.config.probe
+
+
+def plan_new(source: Source, text: Any, store: StoreConfig, given: Mapping[str, Any]) -> Plan:
+    """Plan a new run."""
+    model_config, config = build(ModelConfig, given), build(TrainConfig, given)
+    if store.name is not None:
+        place(store, store.name)  # a taken name is told before a large text is read
+    corpus = load_corpus(source, text=text, validation=config.validation, seed=config.seed)
+    folder = place(store, corpus.name)
+    kind = corpus.tokenizer if config.tokenizer == "auto" else config.tokenizer
+    return Plan(folder, corpus, train_tokenizer(kind, corpus, config.vocab_size), model_config, config)
+
+
+def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[str, Any]) -> Plan:
+    """Plan to go on with a run, with its own options and its own text."""
+    if store.name is None:
+        folder = place(store, load_corpus(source, text=text).name)
+    else:
+        folder = existing(store.runs, store.name, "--resume --name")
+    run = Run.load(folder)
+    recorded = {**vars(run.model_config), **vars(run.train_config)}
+    for name, value in given.items():
+        if name in recorded and name not in CHANGEABLE and value != recorded[name]:
+            raise ConfigError(
+                f"{flag_name(name)} {value} cannot be: run {run.name!r} has {flag_name(name)} {recorded[name]}, "
+                "and with --resume only --steps and --minutes can change"
+            )
+    config = run.train_config
+    if "steps" in given:
+        config = replace(config, steps=given["steps"], minutes=None)
+    if "minutes" in given:
+        config = replace(config, minutes=given["minutes"])
+    if source is None and text is None:
+        source = read_source(folder)
+    corpus = load_corpus(source, text=text, validation=config.validation, seed=config.seed)
+    return Plan(folder, corpus, run.tokenizer, run.model_config, config)
+
+
+def check_length(plan: Plan, tokens: TokenFiles) -> None:
+    """Refuse a text that is shorter than the context, or nothing to probe with.
+
+    Raises
+    ------
+    CorpusError, ConfigError
+        One line with what would work.
+    """
+    context, count = plan.model_config.context, len(tokens.train)
+    if count <= context:
+        raise CorpusError(f"--context {context} is longer than the text of {count} tokens; try {count - 1} or less")
+    if plan.config.moments and not len(plan.tokenizer.encode_prompt(plan.probe)):
+        raise ConfigError("--probe '' has no tokens; give some text, or --moments 0")

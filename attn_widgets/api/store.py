@@ -1,0 +1,127 @@
+"""Where runs are kept: their names and folders."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from attn_widgets.config import StoreConfig
+from attn_widgets.errors import ConfigError, RunError
+from attn_widgets.training import RunLock, is_main_process
+from attn_widgets.training.checkpoint import pointers
+
+_NAME = re.compile(r"\w[\w.-]{0,99}")
+
+
+def run_names(runs: str | Path) -> list[str]:
+    """Names of the runs in a folder, the one that was touched last first."""
+    found = sorted(Path(runs).glob("[!.]*/run.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.parent.name for path in found]
+
+
+def listed(runs: str | Path) -> str:
+    """Say which runs there are, at the end of an error."""
+    names = run_names(runs)
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return f"runs in {runs}: {', '.join(names[:8])}{more}" if names else f"there is no run in {runs} yet"
+
+
+def existing(runs: str | Path, name: str, flag: str) -> Path:
+    """Find the folder of a run.
+
+    Raises
+    ------
+    ConfigError
+        When the name could not be one.
+    RunError
+        When there is none of this name.
+    """
+    folder = Path(runs) / _checked(name, flag)
+    if not (folder / "run.json").exists():
+        raise RunError(f"{flag} {name}: no such run; {listed(runs)}")
+    return folder
+
+
+def place(store: StoreConfig, default: str) -> Path:
+    """Choose the folder of a training, and refuse a taken one; nothing is made yet.
+
+    Without ``--name`` a new run takes the corpus's name and the first free number
+    (``sentences``, ``sentences-2``), so that Run All twice loses nothing; ``--resume`` and
+    ``--overwrite`` mean the newest of these.
+
+    Raises
+    ------
+    ConfigError
+        For a name that would leave the folder of runs.
+    RunError
+        For a name that is taken, or to be resumed and not there.
+    """
+    runs = Path(store.runs)
+    if store.name is None:
+        numbered = _numbered(default)
+        taken = [name for name in run_names(runs) if re.fullmatch(rf"{re.escape(default)}(-\d+)?", name)]
+        if store.resume and not taken:
+            raise RunError(f"--resume: no run of {default!r} to go on with; {listed(runs)}")
+        again = store.resume or (store.overwrite and taken)
+        return runs / (taken[0] if again else next(name for name in numbered if not (runs / name).exists()))
+    folder = runs / _checked(store.name, "--name")
+    if store.resume:
+        return existing(runs, store.name, "--resume --name")
+    if not folder.exists() or not is_main_process():  # the main process has made it already
+        return folder
+    if not (folder / "run.json").exists():
+        raise RunError(f"--name {store.name}: {folder} is no run, and stays; take another name")
+    if not store.overwrite:
+        raise RunError(
+            f"--name {store.name}: this run is there already; add --resume or --overwrite, or take another name"
+        )
+    return folder
+
+
+@contextmanager
+def held(folder: Path, store: StoreConfig) -> Iterator[Path]:
+    """Hold a run's folder; what was in it is replaced once there is something better.
+
+    An old run is moved aside, and back when no checkpoint of the new one was written. In the other
+    processes of a launch, which write nothing, the folder is one that is thrown away.
+    """
+    if not is_main_process() and not store.resume:
+        with TemporaryDirectory() as scratch:
+            yield Path(scratch) / folder.name
+        return
+    with RunLock(folder):
+        if store.resume:
+            yield folder
+            return
+        aside = folder.with_name(f".{folder.name}.old")
+        if folder.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+            folder.rename(aside)
+        try:
+            yield folder
+        finally:
+            if not pointers(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                if aside.exists():
+                    aside.rename(folder)
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    number = 2
+    while True:
+        yield f"{name}-{number}"
+        number += 1
+
+
+def _checked(name: str, flag: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{flag} {name!r} cannot be a folder's name; use letters, digits, '_', '-' and '.', the dot not first"
+        )
+    return name

@@ -1,0 +1,100 @@
+"""`view`: the head panel of a text, with the run's moments and its heads to switch off behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from attn_widgets.api.state import last, open_run
+from attn_widgets.capture import Ablation
+from attn_widgets.config import SourceConfig, ViewConfig
+from attn_widgets.flags import VERBS, build, help_text, keywords
+from attn_widgets.run import Generation, Run
+from attn_widgets.trace import AttentionTrace
+
+if TYPE_CHECKING:
+    from attn_widgets.panels.heads import HeadPanel
+
+
+def view(text: str | Generation | None = None, *, run: Run | str | None = None, **options: Any) -> HeadPanel:
+    """Step through every layer and head of a run on a text.
+
+    Parameters
+    ----------
+    text
+        A text or a generation; when None, what the run generated last, or else the text that its
+        attention was recorded on during training.
+    run
+        A run or its name; the last one when None.
+    **options
+        Every flag below under its Python name.
+
+    Returns
+    -------
+    HeadPanel
+        To display; on the text recorded during training it has a slider over the moments.
+
+    Raises
+    ------
+    ConfigError, RunError
+        When an option cannot work, or there is no such run.
+    """
+    from attn_widgets.panels.heads import HeadPanel  # loads ipywidgets, which training in a terminal does without
+
+    given = keywords(VERBS["view"], options)
+    config, runs = build(ViewConfig, given), build(SourceConfig, given).runs
+    chosen = open_run(run, runs)
+    if text is None:
+        text = _last_generation(chosen) or _probe(chosen)
+    if isinstance(text, str):
+        trace, moments = chosen.trace(text), _moments(chosen) if text == _probe(chosen) else []
+    else:
+        trace, moments = text.trace, []
+    panel = HeadPanel(
+        trace,
+        layer=config.layer,
+        head=config.head,
+        moments=moments,
+        title=str(text),
+        ablate=_ablate(chosen, text, trace),
+    )
+    for note in filter(None, str(trace.meta.get("notes", "")).split("; ")):
+        print(f"note: {note}")
+    if config.html is not None:
+        print(f"wrote {panel.to_html(config.html)}")
+    return panel
+
+
+view.__doc__ = f"{view.__doc__}\n    {help_text(VERBS['view'], 'Flags:', everything=True)}"
+
+
+def _last_generation(run: Run) -> Generation | None:
+    found = last()
+    return found.generation if found.run is run else None
+
+
+def _probe(run: Run) -> str:
+    """Text whose attention was recorded during training."""
+    return run.corpus.prompt if run.train_config.probe is None else run.train_config.probe
+
+
+def _moments(run: Run) -> list[tuple[int, AttentionTrace]]:
+    """As many moments as a panel shows, first and last among them; a run resumed often has more."""
+    from attn_widgets.panels.frames import MOST_MOMENTS
+
+    moments = run.moments
+    if len(moments) <= MOST_MOMENTS:
+        return moments
+    chosen = {round(i * (len(moments) - 1) / (MOST_MOMENTS - 1)) for i in range(MOST_MOMENTS)}
+    return [moments[i] for i in sorted(chosen)]
+
+
+def _ablate(run: Run, text: str | Generation, trace: AttentionTrace) -> Callable[[Sequence[str]], Ablation] | None:
+    """Return what predicts without heads, where it has the trace's rows.
+
+    Positions that end with the context may have dropped the beginning of a generation.
+    """
+    rows = len(text.prompt_ids) + len(text.ids) if isinstance(text, Generation) else len(trace.tokens)
+    whole = run.model_config.positions == "rotary" or rows <= run.model_config.context
+    return partial(run.ablation, text) if whole and rows == len(trace.tokens) else None

@@ -1,0 +1,96 @@
+"""``attn-widgets train | generate | view | demo``: the verbs outside a notebook, with the same flags.
+
+``accelerate launch -m attn_widgets.cli train …`` starts this too, any number of times: only the
+main process prints.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from attn_widgets import __version__
+from attn_widgets.errors import AttnError, ConfigError, TrainingInterrupted
+from attn_widgets.flags import VERBS, Parsed, help_text, parse
+
+USAGE = """attn-widgets train | generate | view | demo
+
+  train [CORPUS]     train an attention language model on a text
+  generate [PROMPT]  continue a prompt with the newest run, or with --run NAME
+  view [TEXT]        write the head panel of a text to attention.html, or to --html PATH
+  demo               all three on the built-in corpus, in at most 90 s
+
+  attn-widgets train --help shows the flags of a verb, --help-all every one."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 2 after an error of the person's (one line on standard error), or 130
+        after an interrupt.
+    """
+    verb, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        return _run(verb, rest)
+    except AttnError as error:
+        print(f"attn-widgets: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as interrupt:
+        print(interrupt if isinstance(interrupt, TrainingInterrupted) else "interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(verb: str, rest: Sequence[str]) -> int:
+    if verb in ("--help", "-h", "help", "--version"):
+        print(f"attn-widgets {__version__}" if verb == "--version" else USAGE)
+        return 0
+    if verb == "demo":
+        if rest:
+            raise ConfigError(
+                f"demo takes no words and no flags; given {' '.join(rest)}: use attn-widgets train for it"
+            )
+        from attn_widgets.api import run_demo
+
+        run_demo()
+        return 0
+    if verb not in VERBS:
+        raise ConfigError(f"{verb}: no such command; there are {', '.join(VERBS)} and demo")
+    parsed = parse(VERBS[verb], rest)
+    if parsed.help:
+        print(help_text(VERBS[verb], f"attn-widgets {verb}", everything=parsed.help == "all"))
+        return 0
+    _ACTIONS[verb](parsed)
+    return 0
+
+
+def _train(parsed: Parsed) -> None:
+    from attn_widgets import api
+
+    api.train([str(word) for word in parsed.words] or None, **parsed.given)
+
+
+def _generate(parsed: Parsed) -> None:
+    from attn_widgets import api
+
+    given = {"run": api.newest(parsed.given.get("runs", "attn_runs")), **parsed.given}
+    api.generate(_text(parsed), stream=True, **given)
+
+
+def _view(parsed: Parsed) -> None:
+    from attn_widgets import api
+
+    given = {"run": api.newest(parsed.given.get("runs", "attn_runs")), "html": "attention.html", **parsed.given}
+    api.view(_text(parsed), **given)
+
+
+def _text(parsed: Parsed) -> str | None:
+    return " ".join(map(str, parsed.words)) or None
+
+
+_ACTIONS: dict[str, Callable[[Parsed], None]] = {"train": _train, "generate": _generate, "view": _view}
+
+if __name__ == "__main__":
+    sys.exit(main())
