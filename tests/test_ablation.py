@@ -7,19 +7,9 @@ import pytest
 import torch
 
 from attn_widgets.capture import compare_ablation, reading
-from attn_widgets.config import ModelConfig
 from attn_widgets.errors import AttnError
 from attn_widgets.models import Transformer
-
-VOCAB, CONTEXT = 13, 16
-
-
-def make_model(bias: bool) -> Transformer:
-    torch.manual_seed(1)
-    model = Transformer(ModelConfig(layers=2, heads=4, dim=32, context=CONTEXT, kv_heads=2, bias=bias), VOCAB)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.4)
-    return model.eval()
+from tests.small_models import make
 
 
 def without_columns(model: Transformer, heads: list[tuple[int, int]]) -> Transformer:
@@ -37,10 +27,10 @@ def test_switching_off_is_zeroing_the_columns_of_the_output_projection(
     heads: list[tuple[int, int]], bias: bool, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "PIECE", 16)
-    model, ids = make_model(bias), torch.tensor(np.random.default_rng(0).integers(0, VOCAB, length))
+    model, ids = make(kv_heads=2, bias=bias), torch.tensor(np.random.default_rng(0).integers(0, 50, length))
     with torch.no_grad():
-        before = model(ids[None], window=CONTEXT).logits[0].softmax(-1)
-        after = without_columns(model, heads)(ids[None], window=CONTEXT).logits[0].softmax(-1)
+        before = model(ids[None], window=16).logits[0].softmax(-1)
+        after = without_columns(model, heads)(ids[None], window=16).logits[0].softmax(-1)
     found = compare_ablation(model, ids, str, heads)
     assert found.before.tokens == tuple(map(str, before.argmax(-1).tolist()))
     assert found.after.tokens == tuple(map(str, after.argmax(-1).tolist()))
@@ -52,7 +42,7 @@ def test_switching_off_is_zeroing_the_columns_of_the_output_projection(
 
 
 def test_without_heads_nothing_changes() -> None:
-    model, ids = make_model(False), np.arange(9)
+    model, ids = make(kv_heads=2), np.arange(9)
     found = compare_ablation(model, ids, str, [])
     np.testing.assert_array_equal(found.before.probabilities, found.after.probabilities)
     np.testing.assert_array_equal(found.before.probabilities, found.still)
@@ -61,4 +51,4 @@ def test_without_heads_nothing_changes() -> None:
 
 def test_a_head_that_is_not_there() -> None:
     with pytest.raises(AttnError, match="L0H4"):
-        compare_ablation(make_model(False), np.arange(3), str, [(0, 4)])
+        compare_ablation(make(kv_heads=2), np.arange(3), str, [(0, 4)])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,25 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from attn_widgets.capture import Segment, capture_trace, generation_trace, model_hash, reading
-from attn_widgets.config import ModelConfig
 from attn_widgets.errors import AttnError
 from attn_widgets.models import Transformer
 from attn_widgets.trace import MASKED, NOT_CAPTURED, AttentionTrace, DotProductRecord, Predictions
+from tests.small_models import make
 
-VOCAB = 13
-
-
-def make_model(**options: object) -> Transformer:
-    torch.manual_seed(0)
-    shape = {"layers": 2, "heads": 4, "dim": 32, "context": 16, "kv_heads": 2, **options}
-    model = Transformer(ModelConfig(**shape), VOCAB)  # type: ignore[arg-type]
-    for parameter in model.parameters():  # larger than at the start of training, so that heads differ
-        torch.nn.init.normal_(parameter, std=0.4)
-    return model.eval()
+make_model = partial(make, kv_heads=2)
 
 
 def make_ids(length: int) -> np.ndarray:
-    return np.random.default_rng(length).integers(0, VOCAB, length).astype(np.int32)
+    return np.random.default_rng(length).integers(0, 50, length).astype(np.int32)
 
 
 def words(length: int) -> list[str]:
@@ -62,7 +55,7 @@ def check_weights(trace: AttentionTrace, expected: Sequence[Tensor]) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"positions": "learned"}, {"positions": "sinusoidal", "kv_heads": None}])
 @pytest.mark.parametrize("length", [1, 7, 16])
-def test_weights_of_a_text(options: dict[str, object], length: int) -> None:
+def test_weights_of_a_text(options: dict[str, Any], length: int) -> None:
     model, ids = make_model(**options), make_ids(length)
     trace = capture_trace(model, ids, words(length), str)
     assert repr(trace) == f"AttentionTrace(layers=2, heads=4, tokens={length})"
@@ -168,8 +161,8 @@ def test_switched_off_heads_change_what_later_layers_see() -> None:
     [
         ({}, [], 0, "the text has no tokens; give at least one"),
         ({}, [1, 2], 3, "2 ids, but 3 tokens; each id needs its text"),
-        ({}, [1, 13], 2, "token 13 does not exist; the model's vocabulary is 0 to 12"),
-        ({}, [-1, 1], 2, "token -1 does not exist; the model's vocabulary is 0 to 12"),
+        ({}, [1, 50], 2, "token 50 does not exist; the model's vocabulary is 0 to 49"),
+        ({}, [-1, 1], 2, "token -1 does not exist; the model's vocabulary is 0 to 49"),
         (
             {"positions": "learned"},
             [1] * 17,
@@ -179,7 +172,7 @@ def test_switched_off_heads_change_what_later_layers_see() -> None:
         ),
     ],
 )
-def test_what_cannot_be_read(options: dict[str, object], ids: list[int], tokens: int, message: str) -> None:
+def test_what_cannot_be_read(options: dict[str, Any], ids: list[int], tokens: int, message: str) -> None:
     with pytest.raises(AttnError) as error:
         capture_trace(make_model(**options), np.array(ids, np.int64), words(tokens), str)
     assert str(error.value) == message

@@ -261,9 +261,9 @@ def test_find_ranks_all_heads() -> None:
 
 def test_equal_weights_go_by_layer_and_head_and_nan_goes_last() -> None:
     weights = np.zeros((2, 3, 1, 1), np.float32)
-    weights[:, :, 0, 0] = [[0.5, np.nan, 0.5], [0.75, 0.5, np.nan]]
+    weights[:, :, 0, 0] = [[0.5, np.nan, -0.5], [0.75, 0.5, 0]]
     found = AttentionTrace.from_arrays(weights).find(0, 0)
-    assert [h.name for h in found] == ["L1H0", "L0H0", "L0H2", "L1H1", "L0H1", "L1H2"]
+    assert [h.name for h in found] == ["L1H0", "L0H0", "L1H1", "L1H2", "L0H2", "L0H1"]
 
 
 def test_find_leaves_out_heads_that_did_not_capture_the_cell() -> None:
@@ -330,11 +330,11 @@ def rich_trace() -> AttentionTrace:
     matrix = RANDOM.random((3, 10, 10)).astype(np.float32)
     matrix[0, 0, :2] = nan
     start, stop = causal_range(10, 10)
-    half = [RANDOM.standard_normal((heads, 10, 6)).astype(np.float16) for heads in (4, 2)]
+    query, key = (RANDOM.standard_normal((heads, 10, 6)).astype(np.float16) for heads in (4, 2))
     records = [
         WeightsRecord(matrix, RANDOM.random((1, 10, 10)) < 0.5, RANDOM.random((3, 10, 10)) < 0.5),
         WeightsRecord(matrix.astype(np.float16)),
-        DotProductRecord(*half, 1 / 3, start, stop, RANDOM.random((10, 10)) < 0.5),
+        DotProductRecord(query, key, 1 / 3, start, stop, RANDOM.random((10, 10)) < 0.5),
         StackedRecord([Part(0, 0, dot_record()), Part(5, 2, dot_record(queries=4, keys=7))], 10, 10),
     ]
     blocks = [Block("decoder", i, NASTY, NASTY[::-1], record) for i, record in enumerate(records)]

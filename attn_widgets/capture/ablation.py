@@ -16,7 +16,7 @@ from torch import Tensor
 
 from attn_widgets.attention import DotRecord
 from attn_widgets.capture.reading import read_text
-from attn_widgets.capture.trace import join_predictions, top_tokens
+from attn_widgets.capture.trace import Top, join_predictions, top_tokens
 from attn_widgets.models import Transformer
 from attn_widgets.trace import Predictions
 
@@ -58,8 +58,8 @@ def compare_ablation(
         As `capture_trace` does.
     """
     text = torch.as_tensor(ids)
-    before: list[tuple[Tensor, Tensor]] = []
-    after: list[tuple[Tensor, Tensor]] = []
+    before: list[Top] = []
+    after: list[Top] = []
     still: list[Tensor] = []
 
     def visit_before(logits: Tensor, records: tuple[DotRecord, ...] | None) -> None:

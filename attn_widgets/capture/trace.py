@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Integer
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from attn_widgets.attention import DotRecord
@@ -16,6 +16,9 @@ from attn_widgets.errors import AttnError
 from attn_widgets.models import Transformer
 from attn_widgets.trace import AttentionTrace, Predictions, head_name
 from attn_widgets.trace.blocks import Meta
+
+Top = tuple[Int[Tensor, " _"], Float[Tensor, " _"]]
+"""Ids and probabilities of the likeliest tokens of some rows."""
 
 
 def capture_trace(
@@ -58,7 +61,7 @@ def capture_trace(
     if len(ids) != len(tokens):
         raise AttnError(f"{len(ids)} ids, but {len(tokens)} tokens; each id needs its text")
     pieces: list[list[Tensor]] = []
-    tops: list[tuple[Tensor, Tensor]] = []
+    tops: list[Top] = []
     scales: list[float] = []
 
     def visit(logits: Tensor, records: tuple[DotRecord, ...] | None) -> None:
@@ -77,13 +80,13 @@ def capture_trace(
     return generation_trace([segment], tokens, join_predictions(tops, next_token), {**added, **(meta or {})})
 
 
-def top_tokens(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Likeliest token of each row of logits (Q, V), and its probability; ids (Q,), probabilities (Q,)."""
+def top_tokens(logits: Float[Tensor, "query vocab"]) -> Top:
+    """Likeliest token of each row, and its probability."""
     top = logits.softmax(-1).max(-1)
     return top.indices, top.values
 
 
-def join_predictions(tops: Sequence[tuple[Tensor, Tensor]], next_token: Callable[[int], str]) -> Predictions:
+def join_predictions(tops: Sequence[Top], next_token: Callable[[int], str]) -> Predictions:
     """Predictions of all pieces of a text, as text."""
     ids = torch.cat([ids for ids, _ in tops]).tolist()
     probabilities = torch.cat([values for _, values in tops]).cpu().numpy()

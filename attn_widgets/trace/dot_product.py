@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, UInt8
 
 from attn_widgets.errors import AttnError
-from attn_widgets.trace.records import ALL, MASKED, Index, array_bytes, check_head, positions, sizes
+from attn_widgets.trace.records import ALL, MASKED, Arrays, Index, array_bytes, check_head, positions, sizes
 
 TILE = 1 << 20
 """Scores held at a time while weights are recomputed (4 MB)."""
@@ -124,7 +124,7 @@ class DotProductRecord:
                 scores *= np.float32(self.scale)
             yield slice(i, i + len(tile)), low, scores, self._visible(tile, np.arange(low, high))
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> Arrays:
         """Give the arrays held, by name."""
         arrays = {"query": self.query, "key": self.key, "start": self.start, "stop": self.stop}
         return arrays if self.mask is None else {**arrays, "mask": self.mask}
@@ -143,7 +143,7 @@ def _softmax(
     """Softmax of each row over its visible keys, in place of `scores`; zeros where not visible."""
     scores[~visible] = -np.inf
     with np.errstate(all="ignore"):
-        scores -= np.where(visible.any(axis=1), scores.max(axis=1), 0)[:, None]
+        scores -= scores.max(axis=1, keepdims=True)  # NaN where a row sees nothing; zeroed below
         np.exp(scores, out=scores)
         scores /= scores.sum(axis=1, keepdims=True)
     scores[~visible] = 0

@@ -22,7 +22,7 @@ from safetensors.numpy import save
 from attn_widgets.errors import AttnError
 from attn_widgets.trace.blocks import Block, Meta, Predictions
 from attn_widgets.trace.dot_product import DotProductRecord
-from attn_widgets.trace.records import Part, Record, StackedRecord, WeightsRecord
+from attn_widgets.trace.records import Arrays, Part, Record, StackedRecord, WeightsRecord
 
 FORMAT = "attn_widgets.trace.1"
 Contents = tuple[list[Block], Predictions | None, Meta]
@@ -32,7 +32,7 @@ def write_trace(
     path: str | PathLike[str], blocks: Sequence[Block], predictions: Predictions | None, meta: Meta
 ) -> None:
     """Write a trace, whole or not at all."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays: Arrays = {}
     for block in blocks:
         for name, array in block.record.arrays().items():
             arrays[f"{block.layer}.{name}"] = np.ascontiguousarray(array)
@@ -59,7 +59,7 @@ def read_trace(path: str | PathLike[str]) -> Contents:
     return _build(json.loads(metadata[FORMAT]), arrays)
 
 
-def load_record(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Record:
+def load_record(settings: Mapping[str, Any], arrays: Arrays) -> Record:
     """Make the record whose `settings` and `arrays` these are."""
     if settings["record"] == "weights":
         return WeightsRecord(**arrays)
@@ -124,7 +124,7 @@ def _describe(blocks: Sequence[Block], predictions: Predictions | None, meta: Me
     }
 
 
-def _build(described: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Contents:
+def _build(described: Mapping[str, Any], arrays: Arrays) -> Contents:
     lists = [tuple(map(_unpack, tokens)) for tokens in described["tokens"]]
     blocks = [
         Block(b["kind"], i, lists[b["queries"]], lists[b["keys"]], load_record(b["record"], _under(arrays, i)))
@@ -145,13 +145,13 @@ def _unpack(packed: str | list[str]) -> str:
     return "".join(packed)
 
 
-def _under(arrays: Mapping[str, np.ndarray], place: int) -> dict[str, np.ndarray]:
+def _under(arrays: Arrays, place: int) -> Arrays:
     """Take the arrays of one block or part, without its number in their names."""
     start = f"{place}."
     return {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
 
 
-def _digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
+def _digest(text: str, arrays: Arrays) -> str:
     """SHA-256 over the description and every array with its name, type and shape."""
     digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):

@@ -7,17 +7,20 @@ cell that was *not captured* (nothing is known; weight 0 as a placeholder). `sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Shaped, UInt8
 
 from attn_widgets.errors import AttnError
 
 Index = slice | int
 """A slice of an axis, or one position (an axis of length one; negative counts from the end)."""
+
+Arrays = dict[str, Shaped[np.ndarray, "..."]]
+"""Arrays by name, as a file holds them."""
 
 ALL = slice(None)
 VALUE, MASKED, NOT_CAPTURED = 0, 1, 2
@@ -60,7 +63,7 @@ class Record(Protocol):
         """Scores before the softmax (-inf where masked, NaN where not captured), or None where there are none."""
         ...
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> Arrays:
         """Give the arrays held, by name, for a file."""
         ...
 
@@ -167,7 +170,7 @@ class WeightsRecord:
         chosen: np.ndarray = array[head if len(array) > 1 else 0][np.ix_(rows, columns)]
         return chosen
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> Arrays:
         """Give the arrays held, by name."""
         arrays = {"matrix": self.matrix, "mask": self.mask, "known": self.known}
         return {name: array for name, array in arrays.items() if array is not None}
@@ -257,7 +260,7 @@ class StackedRecord:
             out[np.ix_(mine, inside)] = block[np.ix_(local - low, columns[inside] - first_key - left_key)]
         return out
 
-    def arrays(self) -> dict[str, np.ndarray]:
+    def arrays(self) -> Arrays:
         """Give the arrays of all parts, named ``0.query`` and so on."""
         return {f"{i}.{name}": a for i, part in enumerate(self.parts) for name, a in part.record.arrays().items()}
 
@@ -275,6 +278,6 @@ def sizes(record: Record) -> str:
     return f"{type(record).__name__}(heads={record.heads}, queries={record.queries}, keys={record.keys})"
 
 
-def array_bytes(arrays: Mapping[str, np.ndarray]) -> int:
+def array_bytes(arrays: Arrays) -> int:
     """Bytes of the arrays, counting one that is held twice once."""
     return sum({id(array): array.nbytes for array in arrays.values()}.values())
