@@ -1,4 +1,4 @@
-"""What this process did last: its newest run and generation."""
+"""What this process did last: the run that it trained or generated with, and the generation."""
 
 from __future__ import annotations
 
@@ -29,30 +29,29 @@ def remember(run: Run, generation: Generation | None = None) -> None:
     _last = Last(run, generation)
 
 
-def last(runs: str | Path = "attn_runs") -> Last:
-    """Return the last run and its last generation.
-
-    Raises
-    ------
-    RunError
-        When nothing was trained or named in this process.
-    """
-    if _last is None:
-        raise RunError(f"nothing is trained yet: train first, or name a run with --run NAME; {listed(runs)}")
-    return _last
+def last_generation(run: Run) -> Generation | None:
+    """Return what this process did last, if that was to generate with `run`."""
+    return _last.generation if _last is not None and _last.run.folder == run.folder else None
 
 
-def last_run() -> Run:
-    """Return the run that was trained last, or was named last, in this process.
+def last_run(runs: str | Path = "attn_runs") -> Run:
+    """Return the run that this process trained, or generated with, last.
 
     After an interrupt ``run = %attn_train`` assigns nothing; this is the run then.
 
+    Parameters
+    ----------
+    runs
+        Where an error looks for runs to name.
+
     Raises
     ------
     RunError
-        When there is none.
+        When there is none; a run on disk is opened with ``Run.load``.
     """
-    return last().run
+    if _last is None:
+        raise RunError(f"nothing is trained yet: train first, or name a run with --run NAME; {listed(runs)}")
+    return _last.run
 
 
 def open_run(run: Run | str | None, runs: str | Path) -> Run:
@@ -64,7 +63,7 @@ def open_run(run: Run | str | None, runs: str | Path) -> Run:
         When there is no such run.
     """
     if run is None:
-        return last(runs).run
+        return last_run(runs)
     if isinstance(run, Run):
         return run
     if not any((folder / "run.json").is_file() for folder in (Path(run), Path(runs) / run)):

@@ -122,6 +122,6 @@ def _numbered(name: str) -> Iterator[str]:
 def _checked(name: str, flag: str) -> str:
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{flag} {name!r} cannot be a folder's name; use letters, digits, '_', '-' and '.', the dot not first"
+            f"{flag} {name!r} cannot be a folder's name; use letters, digits, '_', '-' and '.', not '-' or '.' first"
         )
     return name
