@@ -21,7 +21,7 @@ from attn_widgets.text.texts import blocks
 from attn_widgets.text.tokenizers import Tokenizer
 
 LARGE = 4_000_000  # tokens held in memory at most
-BATCH_CHARACTERS = 1 << 20
+BATCH_CHARACTERS = 1 << 18
 BATCH_TEXTS = 4096
 
 
@@ -46,7 +46,7 @@ class TokenFiles:
     validation_capped: bool
 
     def nats_per_character(self, loss: float) -> float:
-        """A validation loss in nats per token as nats per character."""
+        """Convert a validation loss in nats per token."""
         return loss * (len(self.validation) - 1) / self.validation_characters
 
 
@@ -131,8 +131,8 @@ def windows(tokens: np.ndarray, context: int, batch: int) -> Iterator[tuple[np.n
         yield inputs.reshape(rows, context), targets.reshape(rows, context), valid.reshape(rows, context)
 
 
-def _stream(corpus: Corpus, texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[tuple[np.ndarray, str | None]]:
-    """Ids and the text that they stand for; an end token, where it is one, stands for a newline."""
+def _stream(corpus: Corpus, texts: Iterable[str], tokenizer: Tokenizer) -> Iterator[tuple[np.ndarray, str]]:
+    """Ids and the text that they stand for; the end of a document stands for a newline."""
     end = None if tokenizer.end_id is None else np.array([tokenizer.end_id], np.int32)
     if end is not None:
         yield end, ""
@@ -183,9 +183,7 @@ def _spill(parts: Iterator[np.ndarray], path: Path, dtype: np.dtype) -> np.ndarr
     return np.memmap(path, dtype, mode="r")
 
 
-def _capped(
-    parts: Iterator[tuple[np.ndarray, str]], tokenizer: Tokenizer, limit: int
-) -> tuple[np.ndarray, int, bool]:
+def _capped(parts: Iterator[tuple[np.ndarray, str]], tokenizer: Tokenizer, limit: int) -> tuple[np.ndarray, int, bool]:
     held: list[np.ndarray] = []
     total = characters = 0
     first = 0  # characters of the very first token

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast
 
 from attn_widgets.errors import CorpusError
 from attn_widgets.text import python_docs, sentences
@@ -61,7 +61,7 @@ class Corpus:
 
 
 def load_corpus(
-    source: None | str | Path | Sequence[str | Path] = None,
+    source: str | Path | Sequence[str | Path] | None = None,
     *,
     text: str | Sequence[str] | None = None,
     validation: float = 0.1,
@@ -98,7 +98,7 @@ def load_corpus(
 
 
 def _sentences(validation: float, seed: int) -> Corpus:
-    train, held_out = _split(sentences.generate(), validation, seed, "sentences")
+    train, held_out = _split(sentences.corpus_lines(), validation, seed, "sentences")
     source = f"{len(train) + len(held_out):,} generated sentences of four kinds"
     floor = sentences.entropy_floor(held_out)
     texts = _texts(train), _texts(held_out)
@@ -112,11 +112,7 @@ def _python_docs(validation: float, seed: int) -> Corpus:
 
 
 def _from_text(text: str | Sequence[str], validation: float, seed: int) -> Corpus:
-    documents = [text] if isinstance(text, str) else list(text)
-    for document in documents:
-        if not isinstance(document, str):  # pyright: ignore[reportUnnecessaryIsInstance] it is a person's variable
-            kind = type(document).__name__
-            raise CorpusError(f"the text holds {kind} {document!r:.40}; give a str or a list of str")
+    documents = _checked(text)
     filled = [document for document in documents if document.strip()]
     if not filled:
         raise CorpusError("the text is empty; give a few thousand characters or more")
@@ -127,10 +123,21 @@ def _from_text(text: str | Sequence[str], validation: float, seed: int) -> Corpu
     return Corpus("text", source, _first_words(train[0]), "bpe", True, _texts(train), _texts(held_out))
 
 
+def _checked(text: object) -> list[str]:
+    """Documents of a person's variable, which may be anything."""
+    one = isinstance(text, str) or not isinstance(text, Iterable)
+    documents = [text] if one else list(cast("Iterable[object]", text))
+    for document in documents:
+        if not isinstance(document, str):
+            shown = f"{type(document).__name__} {document!r:.40}".replace("\n", " ")
+            raise CorpusError(f"the text holds {shown}; give a str or a list of str")
+    return cast("list[str]", documents)
+
+
 def _from_files(sources: Sequence[str | Path], validation: float, seed: int) -> Corpus:
     found = find_files(sources)
     name = _slug(Path(sources[0]).stem if len(sources) == 1 else found.files[0].stem)
-    skipped = f" (skipped, not text: {', '.join(p.name for p in found.skipped)})" if found.skipped else ""
+    skipped = f" (skipped, no text in them: {found.skipped_names})" if found.skipped else ""
     if len(found.files) == 1:
         path = found.files[0]
         characters = count_characters(path)
@@ -138,8 +145,8 @@ def _from_files(sources: Sequence[str | Path], validation: float, seed: int) -> 
         return _continuous(name, source, characters, lambda a, b: read_pieces(path, a, b), validation)
     train, held_out = _split(found.files, validation, seed, name)
     source = f"{len(found.files):,} files, {found.files[0].name} to {found.files[-1].name}{skipped}"
-    texts = [Texts(lambda part=part: map(read_text, part)) for part in (train, held_out)]
-    return Corpus(name, source, _first_words(next(iter(texts[0]))), "bpe", True, *texts)
+    texts, held_out_texts = Texts(lambda: map(read_text, train)), Texts(lambda: map(read_text, held_out))
+    return Corpus(name, source, _first_words(next(iter(texts))), "bpe", True, texts, held_out_texts)
 
 
 def _continuous(

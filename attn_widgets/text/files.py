@@ -1,6 +1,6 @@
-"""Text files of a person: found, checked, and read in pieces.
+r"""Text files of a person: found, checked, and read in pieces.
 
-Everything is UTF-8 (a byte-order mark is dropped) and ``\\r\\n`` reads as ``\\n``, as in
+Everything is UTF-8 (a byte-order mark is dropped) and ``\r\n`` reads as ``\n``, as in
 Python's own text mode.
 """
 
@@ -10,13 +10,14 @@ import codecs
 import difflib
 import glob
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from attn_widgets.errors import CorpusError
 
 PIECE = 1 << 20  # bytes
+SHOWN = 5  # names in a message
 HEAD = 1 << 13  # bytes that are looked at to tell a text from something else
 
 
@@ -34,6 +35,13 @@ class Found:
 
     files: tuple[Path, ...]
     skipped: tuple[Path, ...]
+
+    @property
+    def skipped_names(self) -> str:
+        """The skipped files in a few words."""
+        names = [path.name for path in self.skipped[:SHOWN]]
+        more = len(self.skipped) - len(names)
+        return ", ".join(names) + (f" and {more} more" if more else "")
 
 
 def find_files(sources: Sequence[str | Path]) -> Found:
@@ -57,11 +65,12 @@ def find_files(sources: Sequence[str | Path]) -> Found:
                 files[path.resolve()] = path
             else:
                 skipped.append(path)
+    found = Found(tuple(files.values()), tuple(skipped))
     if not files:
         given = ", ".join(map(str, sources)) or "no source"
-        seen = f" (not text or empty: {', '.join(p.name for p in skipped[:5])})" if skipped else ""
+        seen = f" (no text in them: {found.skipped_names})" if skipped else ""
         raise CorpusError(f"no text file in {given}{seen}; give a UTF-8 text file, or a folder or glob of some")
-    return Found(tuple(files.values()), tuple(skipped))
+    return found
 
 
 def count_characters(path: Path) -> int:
@@ -99,7 +108,7 @@ def read_pieces(path: Path, start: int = 0, stop: int | None = None) -> Iterator
 
 
 def read_text(path: Path) -> str:
-    """The whole of a file; raises as `read_pieces`."""
+    """Read a whole file; raises as `read_pieces`."""
     return "".join(read_pieces(path))
 
 
@@ -131,7 +140,9 @@ def _decoded(path: Path) -> Iterator[str]:
 
 def _search(named: Path) -> list[Path]:
     if named.is_dir():
-        found = (p for p in named.rglob("*") if not any(s.startswith(".") for s in p.relative_to(named).parts))
+        found: Iterable[Path] = (
+            p for p in named.rglob("*") if not any(s.startswith(".") for s in p.relative_to(named).parts)
+        )
     elif glob.has_magic(str(named)):
         found = map(Path, glob.iglob(str(named), recursive=True))
     else:

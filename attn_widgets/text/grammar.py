@@ -43,13 +43,11 @@ PHRASES = (
 # A noun has a verb of its own: the first noun alone decides which word follows, and its number.
 NOUNS = {
     "dog": "barks", "dogs": "bark", "cat": "purrs", "cats": "purr", "bird": "sings", "birds": "sing",
-    "horse": "runs", "horses": "run", "frog": "jumps", "frogs": "jump", "bee": "hums", "bees": "hum",
-    "wolf": "howls", "wolves": "howl", "duck": "swims", "ducks": "swim", "child": "laughs", "children": "laugh",
-    "baby": "cries", "babies": "cry",
+    "horse": "runs", "horses": "run", "wolf": "howls", "wolves": "howl", "child": "laughs", "children": "laugh",
 }  # fmt: skip
-ADJECTIVES = ("old", "young", "small", "happy", "brown")
+ADJECTIVES = ("old", "young", "small", "happy", "brown", "lonely", "strange", "gentle")
 PREPOSITIONS = ("near", "behind", "beside", "above", "under")
-ADVERBS = ("loudly", "today", "again", "often")
+ADVERBS = ("loudly", "today", "again", "often", "outside", "together", "tonight", "forever")
 ITEMS = (
     "soap", "rope", "milk", "salt", "paint", "glue", "wood", "nails",
     "string", "paper", "ink", "oil", "sugar", "flour", "eggs", "wool",
@@ -58,13 +56,13 @@ PRONOUNS = {
     "Anna": "she", "Mia": "she", "Lena": "she", "Rosa": "she", "Clara": "she",
     "Ben": "he", "Tom": "he", "Paul": "he", "Max": "he", "Leo": "he",
 }  # fmt: skip
-PLACES = ("at school", "at work", "by the river", "in the garden", "on the beach", "under the bridge")
+PLACES = ("at school", "at work", "at lunch", "at church", "by the river", "in the garden", "on the beach", "under the bridge")
 STATES = {"tired": "goes home", "cold": "wears a coat", "bored": "reads a book"}
 
 MOST_PHRASES = 3
 MOST_DISTRACTORS = 4
 FEWEST_ITEMS, MOST_ITEMS = 3, 6
-STOP = 0.4  # chance that no further phrase or distractor follows: above any single word that could
+STOP = 0.5  # chance that no further phrase or distractor follows: far above any single word that could
 HUNGRY = 0.4
 
 
@@ -73,6 +71,10 @@ class Line(Protocol):
 
     def pick(self, options: Mapping[str, float]) -> str:
         """Take one of the `options` (phrase: probability)."""
+        ...
+
+    def say(self, phrase: str) -> None:
+        """Put a phrase that has no alternative."""
         ...
 
 
@@ -86,13 +88,17 @@ class Draw:
     def pick(self, options: Mapping[str, float]) -> str:
         """Take one of the `options` with its probability."""
         rest = self._rng.random()
-        chosen = ""
-        for chosen, probability in options.items():
+        phrase = ""
+        for phrase, probability in options.items():  # noqa: B007 the last one, should rounding leave a rest
             rest -= probability
             if rest < 0:
                 break
-        self.phrases.append(chosen)
-        return chosen
+        self.phrases.append(phrase)
+        return phrase
+
+    def say(self, phrase: str) -> None:
+        """Put `phrase`."""
+        self.phrases.append(phrase)
 
 
 class Mismatch(Exception):
@@ -123,16 +129,15 @@ class Replay:
                 return phrase
         raise Mismatch
 
+    def say(self, phrase: str) -> None:
+        """Pass over `phrase`; raise `Mismatch` if something else stands there."""
+        self.pick({phrase: 1.0})
+
 
 def even(phrases: Iterable[str], share: float = 1.0) -> dict[str, float]:
     """Options that divide `share` evenly."""
     phrases = tuple(phrases)
     return dict.fromkeys(phrases, share / len(phrases))
-
-
-def say(line: Line, phrase: str) -> None:
-    """Put what has no alternative."""
-    line.pick({phrase: 1.0})
 
 
 FOODS = even(PAIRS)
@@ -168,7 +173,7 @@ def _taste(line: Line) -> None:
         if line.pick(MORE_PHRASES) == "and drink":
             break
     else:
-        say(line, "and drink")
+        line.say("and drink")
     _say_all(line, PAIRS[food], ".", END)
 
 
@@ -183,7 +188,7 @@ def _agreement(line: Line) -> None:
             break
         line.pick(ANY_NOUN)
     else:
-        say(line, verb)
+        line.say(verb)
     line.pick(ANY_ADVERB)
     _say_all(line, ".", END)
 
@@ -199,39 +204,39 @@ def _list(line: Line, needy: str) -> None:
             break
         chosen.append(item)
     else:
-        say(line, ".")
+        line.say(".")
     line.pick(even(name for name in PRONOUNS if name != needy))
     _say_all(line, "brings", *chosen, ".", END)
 
 
 def _people(line: Line, first: str) -> None:
     second = line.pick(even(name for name in PRONOUNS if name != first))
-    say(line, "meet")
+    line.say("meet")
     line.pick(ANY_PLACE)
-    say(line, ".")
+    line.say(".")
     hero = line.pick(even((first, second)))
     _reason(line, hero)
     other = second if hero == first else first
     if line.pick({END: 0.5, other: 0.5}) == other:
         _reason(line, other)
-        say(line, END)
+        line.say(END)
 
 
 def _reason(line: Line, name: str) -> None:
-    say(line, "is")
+    line.say("is")
     state = line.pick(VERY)
     if state == "very":
         state = line.pick(FEELINGS)
     _say_all(line, ", so", PRONOUNS[name])
     if state == "hungry":
-        say(line, "eats")
+        line.say("eats")
         food = line.pick(FOODS)
         _say_all(line, "and drinks", PAIRS[food])
     else:
-        say(line, STATES[state])
-    say(line, ".")
+        line.say(STATES[state])
+    line.say(".")
 
 
 def _say_all(line: Line, *phrases: str) -> None:
     for phrase in phrases:
-        say(line, phrase)
+        line.say(phrase)

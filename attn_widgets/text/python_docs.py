@@ -23,10 +23,10 @@ def paragraphs() -> list[str]:
     from pydoc_data.topics import topics
 
     blocks = (block for topic in topics.values() for block in re.split(r"\n\s*\n", topic))
-    return list(dict.fromkeys(" ".join(block.split()) for block in blocks if _is_prose(block)))
+    found = (" ".join(re.sub(r"(?<=\w-)\n\s*", "", block).split()) for block in blocks)
+    return list(dict.fromkeys(filter(_is_prose, found)))
 
 
-def _is_prose(block: str) -> bool:
-    words = block.split()
-    code = "::=" in words or any(word in (">>>", "...") for word in words[:1])
-    return not code and len(words) >= FEWEST_WORDS and bool(SENTENCE.match(" ".join(words)))
+def _is_prose(text: str) -> bool:
+    words = text.split()
+    return "::=" not in words and len(words) >= FEWEST_WORDS and bool(SENTENCE.match(text))

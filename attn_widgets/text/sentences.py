@@ -52,6 +52,12 @@ def generate(lines: int = LINES, seed: int = 0) -> list[str]:
     return [next(drawn) for _ in range(lines)]
 
 
+@functools.cache
+def corpus_lines() -> tuple[str, ...]:
+    """Lines of the built-in corpus, drawn once a process."""
+    return tuple(generate())
+
+
 def line_log_probability(line: str) -> float:
     """Exact log probability of a whole line, its end included.
 
@@ -80,21 +86,20 @@ def entropy_floor(lines: Sequence[str]) -> float:
 def skill_items(count: int = 200, seed: int = 0) -> list[SkillItem]:
     """Draw `count` items of each skill, with the frequencies of the grammar.
 
-    No item's line stands in the built-in corpus, except those of *taste* with fewer than two
-    phrases: there are only 72 such lines, and the corpus holds them all.
+    No line of the built-in corpus begins with a prompt and its answer, save the shortest, of
+    which there are so few that it holds them all: *taste* with fewer than two phrases (72
+    prompts) and *agreement* without a distractor (120).
     """
-    known = _corpus_lines()
-    items: dict[str, list[SkillItem]] = {skill: [] for skill in SKILLS}
+    known = _corpus_prompts()
+    drawn: dict[str, list[SkillItem]] = {skill: [] for skill in SKILLS}
     rng = random.Random(f"skills {seed}")
     for line in _stream(rng):
-        if all(len(done) == count for done in items.values()):
+        item = rng.choice(items_of(line))
+        if len(drawn[item.skill]) < count and (_is_short(item) or item.prompt not in known):
+            drawn[item.skill].append(item)
+        if all(len(items) == count for items in drawn.values()):
             break
-        words = line.split(" ")
-        skill = skill_of(words)
-        short = skill == "taste" and words.index("and") < 11
-        if len(items[skill]) < count and (short or line not in known):
-            items[skill].append(_ITEMS[skill](words, rng))
-    return [item for done in items.values() for item in done]
+    return [item for items in drawn.values() for item in items]
 
 
 def skill_of(words: Sequence[str]) -> str:
@@ -102,9 +107,20 @@ def skill_of(words: Sequence[str]) -> str:
     return {"I": "taste", "The": "agreement"}.get(words[0]) or ("list" if words[1] == "needs" else "people")
 
 
+def items_of(line: str) -> list[SkillItem]:
+    """Items that a line of the grammar holds: two where it speaks of two people, else one."""
+    words = line.split(" ")
+    return _ITEMS[skill_of(words)](words)
+
+
 @functools.cache
-def _corpus_lines() -> frozenset[str]:
-    return frozenset(generate())
+def _corpus_prompts() -> frozenset[str]:
+    return frozenset(item.prompt for line in corpus_lines() for item in items_of(line))
+
+
+def _is_short(item: SkillItem) -> bool:
+    longest = {"taste": 8, "agreement": 3}  # I love to eat pizza by the river; The old dog
+    return item.prompt.count(" ") < longest.get(item.skill, 0)
 
 
 def _stream(rng: random.Random) -> Iterator[str]:
@@ -114,29 +130,31 @@ def _stream(rng: random.Random) -> Iterator[str]:
         yield " ".join(line.phrases[:-1])
 
 
-def _taste(words: list[str], rng: random.Random) -> SkillItem:
+def _taste(words: list[str]) -> list[SkillItem]:
     drink = words.index("drink")
-    return _item("taste", words, drink - 1, len(words), [drink], [(4,)])
+    return [_item("taste", words, drink - 1, len(words), [drink], [(4,)])]
 
 
-def _agreement(words: list[str], rng: random.Random) -> SkillItem:
+def _agreement(words: list[str]) -> list[SkillItem]:
     verb = len(words) - 3  # verb adverb .
     subject = 1 if words[1] in grammar.NOUNS else 2
-    return _item("agreement", words, verb, verb + 1, [verb - 1], [(subject,)])
+    return [_item("agreement", words, verb, verb + 1, [verb - 1], [(subject,)])]
 
 
-def _list(words: list[str], rng: random.Random) -> SkillItem:
+def _list(words: list[str]) -> list[SkillItem]:
     count = words.index(".") - 2
     start = words.index("brings") + 1
     queries = range(start, start + count - 1)
-    return _item("list", words, start, len(words), queries, [(2 + step,) for step in range(1, count)])
+    return [_item("list", words, start, len(words), queries, [(2 + step,) for step in range(1, count)])]
 
 
-def _people(words: list[str], rng: random.Random) -> SkillItem:
-    so = rng.choice([at for at, word in enumerate(words) if word == "so"])
-    name = words[max(at for at in range(so) if words[at] == "is") - 1]
-    mentions = tuple(at for at in range(so) if words[at] == name)
-    return _item("people", words, so + 1, so + 2, [so], [mentions])
+def _people(words: list[str]) -> list[SkillItem]:
+    items: list[SkillItem] = []
+    for at in (at for at, word in enumerate(words) if word == "is"):
+        so = words.index("so", at)
+        mentions = tuple(place for place in range(at) if words[place] == words[at - 1])
+        items.append(_item("people", words, so + 1, so + 2, [so], [mentions]))
+    return items
 
 
 def _item(

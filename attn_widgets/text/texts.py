@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-BLOCK = 1 << 20  # characters
+BLOCK = 1 << 17  # characters
 
 
 class Texts:
