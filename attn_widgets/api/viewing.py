@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from attn_widgets.api.state import last, open_run
+from attn_widgets.api.state import last_generation, open_run
 from attn_widgets.capture import Ablation
 from attn_widgets.config import SourceConfig, ViewConfig
 from attn_widgets.flags import VERBS, build, help_text, keywords
@@ -46,7 +46,7 @@ def view(text: str | Generation | None = None, *, run: Run | str | None = None, 
     config, runs = build(ViewConfig, given), build(SourceConfig, given).runs
     chosen = open_run(run, runs)
     if text is None:
-        text = _last_generation(chosen) or _probe(chosen)
+        text = last_generation(chosen) or _probe(chosen)
     if isinstance(text, str):
         trace, moments = chosen.trace(text), _moments(chosen) if text == _probe(chosen) else []
     else:
@@ -67,11 +67,6 @@ def view(text: str | Generation | None = None, *, run: Run | str | None = None, 
 
 
 view.__doc__ = f"{view.__doc__}\n    {help_text(VERBS['view'], 'Flags:', everything=True)}"
-
-
-def _last_generation(run: Run) -> Generation | None:
-    found = last()
-    return found.generation if found.run is run else None
 
 
 def _probe(run: Run) -> str:
