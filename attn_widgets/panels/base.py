@@ -79,7 +79,7 @@ class Panel(anywidget.AnyWidget):
             display({"text/html": html}, raw=True)  # type: ignore[no-untyped-call]
 
     def snapshot(self) -> str:
-        """Static HTML of the panel as it stands, hidden by the live view; '' for none."""
+        """Write the panel as static HTML, which the live view hides; '' for none."""
         raise NotImplementedError
 
     def check_trait(self, name: str, value: Any, others: Mapping[str, Any] | None = None) -> Any:
@@ -120,7 +120,7 @@ class Panel(anywidget.AnyWidget):
         self.send({"error": reason})
 
     def answers(self) -> Mapping[str, Callable[[dict[str, Any]], Answer]]:
-        """What the page may ask, by name."""
+        """Name what the page may ask."""
         return {}
 
     def _receive(self, _widget: Any, content: Any, _buffers: Any) -> None:

@@ -20,8 +20,9 @@ NAN, UNKNOWN, CLEAR = 253, 254, 255
 
 @cache
 def colours() -> dict[str, Any]:
-    """The content of ``colours.json``."""
-    return json.loads((Path(__file__).parent / "colours.json").read_text("utf-8"))
+    """Read ``colours.json``."""
+    data: dict[str, Any] = json.loads((Path(__file__).parent / "colours.json").read_text("utf-8"))
+    return data
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
@@ -36,7 +37,8 @@ def palette(theme: Theme) -> np.ndarray:
     at = np.linspace(0, len(stops) - 1, 256)
     low = np.minimum(at.astype(int), len(stops) - 2)
     share = (at - low)[:, None]
-    return np.floor(stops[low] * (1 - share) + stops[low + 1] * share + 0.5).astype(np.uint8)
+    mixed: np.ndarray = np.floor(stops[low] * (1 - share) + stops[low + 1] * share + 0.5)
+    return mixed.astype(np.uint8)
 
 
 def picture(weights: np.ndarray, states: np.ndarray, theme: Theme = "light") -> Image.Image:

@@ -21,11 +21,16 @@ from attn_widgets.panels.base import STATIC
 BUDGET = 8 << 20
 """Default size of a page, in bytes."""
 
+_POLICY = (
+    "default-src 'none'; script-src 'sha256-{hash}' blob:; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'sha256-{hash}' blob:; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="attn_widgets {version}">
 <title>{title}</title>
@@ -46,7 +51,7 @@ main {{ max-width: 1180px; margin: 0 auto; }}
 
 
 def page(module: str, traits: dict[str, Any], buffers: dict[str, bytes], title: str) -> str:
-    """The page that runs a front-end module on these traits.
+    """Write the page that runs a front-end module on these traits.
 
     Parameters
     ----------
@@ -62,7 +67,7 @@ def page(module: str, traits: dict[str, Any], buffers: dict[str, bytes], title: 
     host = (STATIC / "host.js").read_text("utf-8").strip()
     packed = {name: base64.b64encode(data).decode() for name, data in buffers.items()}
     return _PAGE.format(
-        hash=base64.b64encode(hashlib.sha256(host.encode()).digest()).decode(),
+        policy=_POLICY.format(hash=base64.b64encode(hashlib.sha256(host.encode()).digest()).decode()),
         version=__version__,
         title=escape(title),
         data=script_json({"traits": traits, "buffers": packed}),

@@ -47,7 +47,7 @@ class Frames:
         shape = _shape(trace)
         for step, moment in moments:
             if _shape(moment) != shape:
-                raise ConfigError(f"the moment at step {step} has heads {_shape(moment)} by layer; the trace has {shape}")
+                raise ConfigError(f"the moment at step {step} has {_shape(moment)} heads by layer, the trace {shape}")
         pairs: list[tuple[int | None, AttentionTrace]] = [(int(step), moment) for step, moment in moments]
         if not pairs or not _same(pairs[-1][1], trace):
             pairs.append((None, trace))
@@ -72,7 +72,7 @@ class Frames:
         return {"head": block.record.heads, "query": len(block.query_tokens), "key": len(block.key_tokens)}[axis]
 
     def everything(self) -> list[list[int]]:
-        """The numbers of all heads, for each frame."""
+        """Count out all heads of each frame."""
         return [list(range(sum(_shape(trace)))) for trace in self.traces]
 
     @property

@@ -16,7 +16,7 @@ from attn_widgets.panels import export, snapshot, wire
 from attn_widgets.panels.base import STATIC, Answer, Checked, Panel, PanelError
 from attn_widgets.panels.frames import Frames, Packed
 from attn_widgets.trace import AttentionTrace, Predictions, head_name
-from attn_widgets.trace.find import find_heads, position
+from attn_widgets.trace.find import position
 
 WHOLE = 2 << 20
 """Weights up to this many bytes are sent whole; of larger traces a head at a time."""
@@ -32,13 +32,17 @@ class AblationView(Protocol):
     """Next-token predictions with all heads and with some switched off."""
 
     @property
-    def before(self) -> Predictions: ...
+    def before(self) -> Predictions:
+        """With all heads."""
+        ...
 
     @property
-    def after(self) -> Predictions: ...
+    def after(self) -> Predictions:
+        """Without them."""
+        ...
 
     @property
-    def kept(self) -> np.ndarray:
+    def still(self) -> np.ndarray:
         """For each row the probability left to the token that was predicted before."""
         ...
 
@@ -128,7 +132,7 @@ class HeadPanel(Panel):
         )
 
     def _describe(self, frames: list[dict[str, Any]], *, live: bool, note: str = "") -> dict[str, Any]:
-        """The front end's description of the panel; `live` where a kernel can be asked."""
+        """Describe the panel to the front end; `live` where a kernel can be asked."""
         return {
             "title": wire.visible_line(self.title),
             "frames": frames,
@@ -144,10 +148,12 @@ class HeadPanel(Panel):
             if not isinstance(value, (bool, np.bool_)):
                 raise PanelError(f"{name} must be True or False; given {str(value)[:40]!r}")
             return bool(value)
+        if value is None and name in ("query", "key"):
+            return None
         at = {"moment": self._frames.last, "layer": 0, **self._trait_values, **(others or {})}
         size = self._frames.size(name, at)
         try:
-            if isinstance(value, (bool, np.bool_)):
+            if value is None or isinstance(value, (bool, np.bool_)):
                 raise TypeError
             number = operator.index(value)
         except TypeError:
@@ -165,9 +171,10 @@ class HeadPanel(Panel):
             position = getattr(self, name)
             if position is not None and position >= self._frames.size(name, at):
                 setattr(self, name, None)
+        self.locked = self.locked and self.query is not None
 
     def answers(self) -> Mapping[str, Callable[[dict[str, Any]], Answer]]:
-        """What the page may ask: a head, a layer's mean, a ranking of heads, a head switched off."""
+        """Name what the page may ask: a head, a layer's mean, a ranking of heads, a head switched off."""
         return {
             "head": self._answer_head,
             "mean": self._answer_mean,
@@ -177,9 +184,14 @@ class HeadPanel(Panel):
 
     def _asked(self, content: Mapping[str, Any], *names: str) -> list[int]:
         """Positions named in a request, checked against each other."""
-        at = {"moment": content.get("moment"), "layer": content.get("layer", 0)}
-        checked = {name: self.check_trait(name, content.get(name), at) for name in ("moment", "layer") if name in content}
-        return [self.check_trait(name, content.get(name), checked) for name in names]
+        at: dict[str, int] = {}
+        for name in ("moment", "layer"):
+            if name in content:
+                at[name] = self.check_trait(name, content[name], at)
+        asked = [self.check_trait(name, content.get(name), at) for name in names]
+        if None in asked:
+            raise PanelError(f"a request needs {', '.join(names)}")
+        return asked
 
     def _answer_head(self, content: dict[str, Any]) -> Answer:
         moment, layer, head = self._asked(content, "moment", "layer", "head")
@@ -193,7 +205,7 @@ class HeadPanel(Panel):
 
     def _answer_find(self, content: dict[str, Any]) -> Answer:
         moment, query, key = self._asked(content, "moment", "query", "key")
-        found = find_heads(self._frames.traces[moment], query, key)
+        found = self._frames.traces[moment].find(query, key)
         return {"found": [[h.layer, h.head, wire.json_number(h.weight)] for h in found]}, []
 
     def _answer_ablate(self, content: dict[str, Any]) -> Answer:
@@ -209,21 +221,23 @@ class HeadPanel(Panel):
             self._ablations[name] = {
                 "before": wire.predictions_spec(view.before),
                 "after": wire.predictions_spec(view.after),
-                "kept": [wire.json_number(float(p)) for p in view.kept],
+                "still": [wire.json_number(float(p)) for p in view.still],
             }
         return self._ablations[name]
 
-    def _switch_off_ahead(self, seconds: float) -> bool:
-        """Switch off one head after the other; False if the time did not reach for all."""
+    def _switch_off_ahead(self, seconds: float) -> None:
+        """Switch off one head after the other while there is time; an error waits until it is asked for."""
         end = time.monotonic() + seconds
         for layer, head in self.trace.iter_heads():
             if time.monotonic() > end:
-                return False
-            self._switch_off(head_name(layer, head))
-        return True
+                return
+            try:
+                self._switch_off(head_name(layer, head))
+            except Exception:
+                return
 
     def snapshot(self) -> str:
-        """Static HTML of the head on show, all heads as thumbnails, and a table."""
+        """Write static HTML: the head on show, all heads as thumbnails, and a table."""
         return snapshot.heads_html(self._frames.traces[self.moment], self.layer, self.head, self._snapshot, self.title)
 
     def to_html(self, path: str | os.PathLike[str], *, budget: int = export.BUDGET) -> Path:
@@ -265,7 +279,7 @@ class HeadPanel(Panel):
         parts += [f"{moments} of {len(chosen) - 1} moments"] if moments else []
         if not parts:
             return ""
-        return f"Left out to keep this page under {budget / (1 << 20):g} MB: {' and '.join(parts)}."
+        return f"Left out to keep this page under {budget / (1 << 20):.3g} MB: {' and '.join(parts)}."
 
     def __repr__(self) -> str:
         trace = self.trace

@@ -23,7 +23,7 @@ _THUMBNAIL = 58
 
 
 def heads_html(trace: AttentionTrace, layer: int, head: int, ident: str, title: str = "") -> str:
-    """A figure with one head large, all heads small, and a table of what each row looks at most.
+    """Write a figure with one head large, all heads small, and a table of what each row looks at most.
 
     `ident` becomes the figure's id, by which the live view hides it.
     """
@@ -37,7 +37,7 @@ def heads_html(trace: AttentionTrace, layer: int, head: int, ident: str, title: 
     moved = f'<g transform="translate({width + gap:g} 0)">{small}</g>' if small else ""
     drawn = svg.drawing(width + gap + small_width, max(height, small_height), _defs(), main, moved)
     rows, columns = len(block.query_tokens), len(block.key_tokens)
-    alt = f"{name}: heatmap of {rows} rows by {columns} columns, a row is the reading position, a column what it looks at"
+    alt = f"{name}: heatmap of {rows} rows by {columns} columns; a row is the reading position, a column what it sees"
     table = _table(block, weights, states, predictions, name)
     return f'<figure id="{ident}" style="margin:0">{svg.image_tag(drawn, alt)}{table}</figure>'
 
@@ -53,7 +53,7 @@ def _defs() -> str:
 def _main(
     block: Block, weights: np.ndarray, states: np.ndarray, predictions: Predictions | None, name: str, title: str
 ) -> tuple[str, float, float]:
-    """The large matrix with its labels; returns the SVG with its width and height."""
+    """Draw the large matrix with its labels; returns the SVG with its width and height."""
     rows, columns = weights.shape
     row_labels = [shorten(visible(token), _LABEL) for token in block.query_tokens]
     column_labels = [shorten(visible(token), _LABEL) for token in block.key_tokens]
@@ -138,7 +138,9 @@ def _thumbnails(trace: AttentionTrace, current: tuple[int, int]) -> tuple[str, f
     return "".join(parts), widest * pitch_x - 12, 34 + trace.layers * pitch_y
 
 
-def _reduce(weights: np.ndarray, states: np.ndarray, largest: int = LARGEST) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+def _reduce(
+    weights: np.ndarray, states: np.ndarray, largest: int = LARGEST
+) -> tuple[tuple[np.ndarray, np.ndarray], int]:
     """Take the maximum over squares of cells until the matrix is no larger than `largest`; returns also their side."""
     factor = -(-max(*weights.shape, 1) // largest)
     if factor == 1:
@@ -154,8 +156,9 @@ def _reduce(weights: np.ndarray, states: np.ndarray, largest: int = LARGEST) -> 
 def _table(
     block: Block, weights: np.ndarray, states: np.ndarray, predictions: Predictions | None, name: str
 ) -> str:
-    """What each row looks at most, folded away."""
-    head = "<tr><th>row</th><th>looks most at</th><th>weight</th>" + ("<th>predicts</th><th></th>" if predictions else "")
+    """List what each row looks at most, folded away."""
+    head = "<tr><th>row</th><th>looks most at</th><th>weight</th>"
+    head += "<th>predicts</th><th></th>" if predictions else ""
     lines = [_line(block, weights, states, predictions, row) for row in range(min(len(weights), MOST_LINES))]
     left = len(weights) - len(lines)
     more = f'<tr><td colspan="5">… {left} more rows</td></tr>' if left > 0 else ""

@@ -18,13 +18,16 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 INK, MUTED, LINE, ACCENT = "#16191f", "#5c6470", "#d9dde3", "#c2410c"
 
 
-def text(x: float, y: float, content: str, *, size: float = 12, anchor: str = "start", fill: str = INK, more: str = "") -> str:
+def text(
+    x: float, y: float, content: str, *, size: float = 12, anchor: str = "start", fill: str = INK, more: str = ""
+) -> str:
     """One line of text; `more` are further attributes."""
-    return f'<text x="{x:g}" y="{y:g}" font-size="{size:g}" text-anchor="{anchor}" fill="{fill}" {more}>{escape(content)}</text>'
+    look = f'font-size="{size:g}" text-anchor="{anchor}" fill="{fill}" {more}'
+    return f'<text x="{x:g}" y="{y:g}" {look}>{escape(content)}</text>'
 
 
 def embed(image: Image.Image, x: float, y: float, width: float, height: float) -> str:
-    """A picture stretched to a rectangle, its pixels kept sharp."""
+    """Stretch a picture to a rectangle, its pixels kept sharp."""
     held = io.BytesIO()
     image.save(held, "PNG", transparency=image.info.get("transparency"), optimize=True)
     data = base64.b64encode(held.getvalue()).decode()
@@ -35,7 +38,7 @@ def embed(image: Image.Image, x: float, y: float, width: float, height: float) -
 
 
 def drawing(width: float, height: float, *parts: str) -> str:
-    """A whole SVG file on a light ground of its own, readable in any theme."""
+    """Write a whole SVG file on a light ground of its own, readable in any theme."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
         f'viewBox="0 0 {width:g} {height:g}" font-family="{FONT}">'
@@ -44,7 +47,7 @@ def drawing(width: float, height: float, *parts: str) -> str:
 
 
 def image_tag(svg: str, alt: str) -> str:
-    """An ``<img>`` that holds the SVG."""
+    """Write an ``<img>`` that holds the SVG."""
     data = base64.b64encode(svg.encode("utf-8")).decode()
     return f'<img alt="{escape(alt)}" src="data:image/svg+xml;base64,{data}" style="max-width:100%"/>'
 

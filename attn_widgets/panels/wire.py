@@ -56,7 +56,7 @@ def frame_spec(trace: AttentionTrace, step: int | None = None) -> dict[str, Any]
 
 
 def predictions_spec(predictions: Predictions | None) -> dict[str, Any] | None:
-    """The likeliest next token of each row, with its probability."""
+    """Likeliest next token of each row, with its probability."""
     if predictions is None:
         return None
     return {
@@ -66,12 +66,12 @@ def predictions_spec(predictions: Predictions | None) -> dict[str, Any] | None:
 
 
 def json_number(value: float) -> float | None:
-    """A number with 6 significant digits, None where it is not finite (JSON has neither)."""
+    """Round to 6 significant digits, None where it is not finite (JSON has no NaN)."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def pack_head(block: Block, head: int) -> tuple[bytes, bytes]:
-    """The weights of one head and their states, row by row."""
+    """Weights of one head and their states, row by row."""
     return weight_bytes(block.record.weights(head)), state_bytes(block.record.states(head))
 
 
@@ -141,5 +141,5 @@ def each_head(trace: AttentionTrace) -> Iterator[tuple[int, int]]:
 
 
 def visible_line(text: str) -> str:
-    """A line of prose with its spaces left alone and everything that would hide or reorder shown."""
+    """Show a line of prose with its spaces left alone and everything that would hide or reorder shown."""
     return " ".join(visible(word) for word in text.split(" ") if word)

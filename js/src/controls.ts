@@ -35,11 +35,6 @@ export class Stepper {
     this.#on.disabled = value >= count - 1;
     say(this.#text, text);
   }
-
-  set disabled(off: boolean) {
-    if (!off) return;
-    this.#slider.disabled = this.#back.disabled = this.#on.disabled = true;
-  }
 }
 
 /** A button that is on or off. */

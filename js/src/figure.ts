@@ -95,6 +95,8 @@ export class Figure {
       canvas.style.width = `${layout.width}px`;
       canvas.style.height = `${layout.height}px`;
     }
+    // Where the cells stand, for whoever has to point at one from outside.
+    canvas.dataset["cells"] = [layout.x, layout.y, layout.cellWidth, layout.cellHeight].join(" ");
     const context = this.#context;
     if (!context) return;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -217,7 +219,7 @@ export class Figure {
     context.textAlign = "center";
     picture.columns.forEach((_, column) => {
       const weight = this.#weight(picture, picture.row, column);
-      if (weight === null || weight === 0 || !Number.isFinite(weight)) return;
+      if (weight === null || !Number.isFinite(weight) || Math.abs(weight) < 0.005) return;
       const colour = theme.palette[level(weight)];
       context.fillStyle = colour ? inkOn(colour) : theme.ink;
       context.fillText(brief(weight).replace(/^0/, ""), columnMiddle(layout, column), rowMiddle(layout, picture.row) + 0.5);

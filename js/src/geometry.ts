@@ -38,7 +38,7 @@ export interface Layout {
 const GAP = 8;
 const FLAT_PAD = 12;
 const LARGEST_FLAT = 68;
-const LARGEST_UPRIGHT = 28;
+const LARGEST_UPRIGHT = 34;
 const FLAT_HEIGHT = 30;
 /** Rows are stretched up to this height while all of them fit into TALL. */
 const READABLE = 14;

@@ -6,6 +6,8 @@ import type { Theme } from "./theme.ts";
 
 export class Legend {
   readonly node: HTMLElement;
+  /** The line of the scale and the states; has room at its end. */
+  readonly keys: HTMLElement;
   #bar = h("span", { class: "attn-scale-bar" });
   #states: [HTMLElement, HTMLElement, HTMLElement, HTMLElement];
   #reading = h("p", { class: "attn-reading" });
@@ -15,17 +17,11 @@ export class Legend {
     this.#states = [swatch(), swatch(), swatch(), swatch()];
     const names = ["masked", "zero", "not a number", "not captured"];
     const ticks = ["0", "0.25", "0.5", "0.75", "1"].map((tick) => h("span", {}, tick));
-    this.node = h(
-      "footer",
-      { class: "attn-legend" },
-      h(
-        "div",
-        { class: "attn-keys" },
-        h("div", { class: "attn-scale", role: "img", "aria-label": "colour scale of the weight, from 0 to 1" }, this.#bar, h("span", { class: "attn-ticks" }, ...ticks)),
-        ...this.#states.map((node, i) => h("span", { class: "attn-state" }, node, names[i] ?? "")),
-      ),
-      this.#reading,
-    );
+    const about = { class: "attn-scale", role: "img", "aria-label": "colour scale of the weight, from 0 to 1" };
+    const scale = h("div", about, this.#bar, h("span", { class: "attn-ticks" }, ...ticks));
+    this.keys = h("div", { class: "attn-keys" }, scale);
+    this.keys.append(...this.#states.map((node, i) => h("span", { class: "attn-state" }, node, names[i] ?? "")));
+    this.node = h("footer", { class: "attn-legend" }, this.keys, this.#reading);
   }
 
   set(theme: Theme, predicts: boolean): void {

@@ -29,11 +29,11 @@ export interface Frame {
   resting: (number | null)[];
 }
 
-/** Predictions with all heads and without one; `kept` is what the first prediction has left. */
+/** Predictions with all heads and without one; `still` is what the first prediction has left. */
 export interface Ablation {
   before: Predictions;
   after: Predictions;
-  kept: (number | null)[];
+  still: (number | null)[];
 }
 
 export interface Spec {

@@ -62,14 +62,16 @@ export class Parts {
     this.playTime.node.setAttribute("aria-label", "play training steps");
     this.mean = new Toggle("Mean of heads", signal, wishes.mean);
     this.ablated = new Toggle("Switch off", signal, wishes.ablated);
-    this.table = new Toggle("Table", signal, wishes.table);
-    this.table.node.setAttribute("aria-label", "view as table");
+    this.table = new Toggle("View as table", signal, wishes.table);
+    this.table.node.classList.add("attn-last");
+    this.legend.keys.append(this.table.node);
+    this.moment.node.classList.add("attn-time");
     this.keys = new Ranking(signal, wishes.key);
     this.found = new Ranking(signal, wishes.found);
     const { canvas } = this.figure;
     canvas.setAttribute("role", "img");
     this.figureBox = h("div", { class: "attn-figure", tabindex: 0, role: "group", "aria-label": HELP }, canvas);
-    this.body = h("div", { class: "attn-body" }, this.figureBox, h("div", { class: "attn-side" }, this.keys.node, this.found.node));
+    this.body = h("div", { class: "attn-body" }, this.figureBox, h("div", { class: "attn-side" }, h("div", {}, this.row.node, this.keys.node), this.found.node));
     this.moment.node.append(this.playTime.node);
     const controls = h(
       "div",
@@ -79,9 +81,7 @@ export class Parts {
       this.play.node,
       this.mean.node,
       this.ablated.node,
-      this.row.node,
       this.moment.node,
-      this.table.node,
     );
     this.root = h(
       "section",

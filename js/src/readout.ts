@@ -1,8 +1,11 @@
 /** What the panel says in words and numbers about a row: pure, so that it can be tested. */
 
-import type { Ablation } from "./model.ts";
+import type { Picture } from "./figure.ts";
+import type { Entry } from "./list.ts";
+import { type Ablation, headName } from "./model.ts";
+import type { Axes, State } from "./state.ts";
 import { brief, digits, looksAt, quoted } from "./text.ts";
-import { type Head, MASKED, NOT_CAPTURED, VALUE } from "./wire.ts";
+import { type Found, type Head, MASKED, NOT_CAPTURED, VALUE } from "./wire.ts";
 
 export interface Key {
   key: number;
@@ -61,10 +64,37 @@ export function restingNote(head: Head, columns: string[]): string {
 }
 
 /** What switching a head off does to the prediction at a row. */
-export function ablationNote(name: string, { before, after, kept }: Ablation, row: number): string {
+export function ablationNote(name: string, { before, after, still }: Ablation, row: number): string {
   const was = before.tokens[row] ?? "";
   const is = after.tokens[row] ?? "";
   const old = `${quoted(was)} ${brief(before.probabilities[row] ?? null)}`;
   if (was === is) return `without ${name}: still ${quoted(is)}, ${brief(before.probabilities[row] ?? null)} → ${brief(after.probabilities[row] ?? null)}`;
-  return `without ${name}: ${old} → ${quoted(is)} ${brief(after.probabilities[row] ?? null)} (${quoted(was)} keeps ${brief(kept[row] ?? null)})`;
+  return `without ${name}: ${old} → ${quoted(is)} ${brief(after.probabilities[row] ?? null)} (${quoted(was)} keeps ${brief(still[row] ?? null)})`;
+}
+
+/** Everything the status line says; `missing` stands for a head that is not here (yet). */
+export function describe(name: string, { rows, columns }: Axes, { head, row, column, ablation }: Picture, missing: string): string {
+  if (!head) return `${name}: ${missing}`;
+  const off = ablation ? ablationNote(ablation.name, ablation.result, row) : "";
+  return [sentence(name, head, rows, columns, row, column), restingNote(head, columns), off].filter(Boolean).join(" · ");
+}
+
+export const isMasked = (head: Head, row: number, key: number): boolean => head.states[row * head.keys + key] === MASKED;
+
+export function keyEntries(keys: Key[], columns: string[], current: number | null): Entry[] {
+  return keys.map(({ key, weight }) => ({
+    name: columns[key] ?? "",
+    value: weight,
+    text: digits(weight),
+    current: key === current,
+  }));
+}
+
+export function headEntries(found: Found[], state: State): Entry[] {
+  return found.map(({ layer, head, weight }) => ({
+    name: headName(layer, head),
+    value: weight,
+    text: digits(weight),
+    current: !state.mean && layer === state.layer && head === state.head,
+  }));
 }

@@ -1,5 +1,8 @@
 /** What a click or a key does to what is selected: pure, so that it can be tested. */
 
+import type { Spec } from "./model.ts";
+import { axesOf, type State } from "./state.ts";
+
 export interface Selection {
   query: number | null;
   key: number | null;
@@ -9,17 +12,19 @@ export interface Selection {
 export const NOTHING: Selection = { query: null, key: null, locked: false };
 
 /** A click on a row locks it, on a cell also its column; the same again unlocks. */
-export function click(now: Selection, row: number, column: number | null): Selection {
-  if (now.locked && now.query === row && now.key === column) return NOTHING;
+export function click({ query, key, locked }: Selection, row: number, column: number | null): Selection {
+  if (locked && query === row && key === column) return NOTHING;
   return { query: row, key: column, locked: true };
 }
 
 /** Move the row or the column by a number of places; the first move starts from `start`. */
 export function move(now: Selection, axis: "query" | "key", by: number, size: number, start: number): Selection {
+  const { query, key } = now;
   const from = now[axis];
-  const to = from === null ? start : Math.min(size - 1, Math.max(0, from + by));
-  return { ...now, [axis]: to, locked: true };
+  return { query, key, [axis]: from === null ? start : within(from + by, size), locked: true };
 }
+
+const within = (to: number, size: number): number => Math.min(size - 1, Math.max(0, to));
 
 export type Action =
   | { do: "layer" | "head" | "query" | "key"; by: number }
@@ -50,5 +55,30 @@ export function action(key: string, shift: boolean): Action | null {
       return { do: "play" };
     default:
       return null;
+  }
+}
+
+/** What an action changes; `shown` is the row on show and its strongest key. */
+export function perform(wish: Action, spec: Spec, state: State, shown: { row: number; key: number }): Partial<State> {
+  const { frame, block, rows, columns } = axesOf(spec, state);
+  switch (wish.do) {
+    case "layer":
+      return { layer: within(state.layer + wish.by, frame.blocks.length) };
+    case "head":
+      return { head: within(state.head + wish.by, block.heads), mean: false };
+    case "first":
+      return { head: 0, mean: false };
+    case "last":
+      return { head: block.heads - 1, mean: false };
+    case "query":
+      return move(state, "query", wish.by, rows.length, shown.row);
+    case "key":
+      return { ...move(state, "key", wish.by, columns.length, shown.key), query: shown.row };
+    case "lock":
+      return click(state, shown.row, state.query === shown.row ? state.key : null);
+    case "unlock":
+      return NOTHING;
+    case "play":
+      return {};
   }
 }

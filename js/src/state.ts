@@ -1,7 +1,7 @@
 /** Reading and setting the traits that are stepped through, and what exists for them. */
 
 import type { AnyModel } from "@anywidget/types";
-import { assert, type Block, type Frame, type HeadModel, type Spec } from "./model.ts";
+import { assert, type Block, type Frame, type HeadModel, headName, type Spec } from "./model.ts";
 import { tokensOf } from "./wire.ts";
 
 export const TRAITS = ["moment", "layer", "head", "query", "key", "mean", "locked", "ablated"] as const;
@@ -75,3 +75,6 @@ export function nextHead(spec: Spec, state: State): Partial<State> {
 /** Whether heads can be switched off here: only the panel's own trace has a model to ask. */
 export const canAblate = (spec: Spec, state: State): boolean =>
   spec.ablate && !state.mean && state.moment === spec.frames.length - 1;
+
+/** What is on show: a head, or a layer's mean. */
+export const nameOf = (state: State): string => (state.mean ? `L${state.layer} mean` : headName(state.layer, state.head));

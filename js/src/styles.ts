@@ -36,7 +36,7 @@ export default `
 .attn-controls { display: flex; flex-wrap: wrap; gap: 6px 18px; align-items: center; padding: 8px 0 10px; border-bottom: 1px solid var(--attn-line); }
 .attn-stepper { display: flex; align-items: center; gap: 4px; }
 .attn-label { color: var(--attn-muted); margin-right: 4px; }
-.attn-count { min-width: 2.5em; margin-left: 4px; white-space: nowrap; }
+.attn-count { min-width: 1.6em; margin-left: 4px; white-space: nowrap; }
 .attn button.attn-step { width: 22px; height: 22px; border-radius: 4px; font-size: 17px; line-height: 18px; }
 .attn button.attn-step:hover:not(:disabled), .attn button.attn-toggle:hover { background: var(--attn-raised); }
 .attn input[type=range] {
@@ -56,13 +56,21 @@ export default `
 .attn button.attn-toggle { padding: 2px 9px; border: 1px solid var(--attn-line); border-radius: 4px; }
 .attn button.attn-toggle[aria-pressed=true] { background: var(--attn-ink); color: var(--attn-surface); border-color: var(--attn-ink); }
 
+.attn button.attn-last { margin-left: auto; }
+.attn-stepper.attn-time { flex-basis: 100%; }
+.attn-time input[type=range] { width: min(320px, 40vw); }
+.attn-time .attn-count { min-width: 3.5em; }
+.attn-side .attn-stepper { margin: -2px 0 6px; }
+.attn-side input[type=range] { flex: 1; max-width: 150px; }
+
 .attn-body { display: flex; gap: 28px; padding-top: 12px; align-items: flex-start; }
 .attn-body[data-stacked=true] { flex-direction: column; gap: 14px; }
 .attn-figure { flex: none; max-width: 100%; }
 .attn-figure canvas { display: block; cursor: crosshair; }
 .attn-side { flex: 1; min-width: 190px; max-width: 330px; display: flex; flex-direction: column; gap: 18px; }
 .attn-body[data-stacked=true] .attn-side { flex-direction: row; max-width: none; width: 100%; gap: 28px; }
-.attn-body[data-stacked=true] .attn-ranking { flex: 1; max-width: 330px; }
+.attn-body[data-stacked=true] .attn-side > * { flex: 1; min-width: 0; }
+.attn-body[data-stacked=true] ol.attn-list { columns: 230px; column-gap: 24px; max-height: 190px; }
 .attn h3.attn-title { font-size: 12px; font-weight: 600; padding-bottom: 4px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .attn ol.attn-list { list-style: none; max-height: 250px; overflow-y: auto; scrollbar-width: thin; }
 .attn button.attn-entry {
@@ -98,4 +106,11 @@ export default `
 .attn-table th, .attn-table td { padding: 2px 8px; text-align: right; border-bottom: 1px solid var(--attn-line); white-space: nowrap; font-weight: 400; }
 .attn-table thead th { color: var(--attn-muted); position: sticky; top: 0; background: var(--attn-surface); }
 .attn-table tbody th { text-align: left; position: sticky; left: 0; background: var(--attn-surface); }
+
+.attn-bar { height: 4px; border-radius: 2px; background: var(--attn-line); margin: 8px 0 12px; overflow: hidden; }
+.attn-bar i { display: block; height: 100%; background: var(--attn-ink); transition: width .15s linear; }
+.attn-figures { display: flex; flex-wrap: wrap; gap: 6px 30px; margin: 0 0 6px; }
+.attn-figures dt { color: var(--attn-muted); font-size: 12px; display: flex; align-items: center; gap: 6px; }
+.attn-figures dt i { display: inline-block; width: 14px; box-sizing: border-box; }
+.attn-figures dd { margin: 0; font-size: 15px; font-weight: 600; }
 `;

@@ -3,17 +3,16 @@
 /** Four significant digits, or the name of what is not a number. */
 export function digits(value: number | null): string {
   if (value === null || Number.isNaN(value)) return "NaN";
-  if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
+  if (!Number.isFinite(value)) return value > 0 ? "∞" : "-∞";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  const text = size < 1e-4 || size >= 1e6 ? value.toExponential(3) : value.toPrecision(4);
-  return text.replace("-", "−");
+  return size < 1e-4 || size >= 1e6 ? value.toExponential(3) : value.toPrecision(4);
 }
 
 /** Two decimals, for where there is little room. */
 export function brief(value: number | null): string {
   if (value === null || !Number.isFinite(value)) return digits(value);
-  return value.toFixed(2).replace("-", "−");
+  return value.toFixed(2);
 }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });

@@ -1,1 +1,157 @@
-export default { render() {} };
+/** The training panel's widget: progress, figures and the loss curve. */
+
+import type { AnyModel, AnyWidget, RenderProps } from "@anywidget/types";
+import { drawChart } from "./chart.ts";
+import { css } from "./colours.ts";
+import { type Point, readPoints } from "./curve.ts";
+import { h, say } from "./dom.ts";
+import { mount } from "./mount.ts";
+import { clock, thousands } from "./text.ts";
+import { readTheme, type Theme, watchTheme } from "./theme.ts";
+
+interface Validation {
+  step: number;
+  loss: number | null;
+  nats_per_character: number | null;
+}
+
+interface Progress {
+  phase: "start" | "step" | "validate" | "done" | "interrupted" | "stopped";
+  step: number;
+  steps: number;
+  tokens_per_second: number;
+  seconds: number;
+  seconds_left: number;
+  train_loss: number | null;
+  validation: Validation | null;
+  best: Validation | null;
+  floor: number | null;
+  note: string;
+}
+
+/** The traits of `TrainingPanel` (attn_widgets/panels/training.py). */
+interface TrainingModel {
+  _progress: Progress;
+  _points: DataView;
+  _validations: Validation[];
+  _snapshot: string;
+}
+
+const HEIGHT = 220;
+const PHASES: Record<Progress["phase"], string> = {
+  start: "Starting",
+  step: "Training",
+  validate: "Validating",
+  done: "Trained",
+  interrupted: "Interrupted",
+  stopped: "Stopped early",
+};
+
+const toPoint = ({ step, loss }: Validation): Point => ({ step, loss: loss ?? Number.NaN });
+const loss = (value: number | null | undefined): string => (value == null ? "–" : value.toFixed(4));
+
+class TrainingView {
+  readonly node: HTMLElement;
+  #model: AnyModel<TrainingModel>;
+  #signal: AbortSignal;
+  #theme: Theme | null = null;
+  #due = 0;
+  #probe = h("i", { class: "attn-probe", "aria-hidden": "true" });
+  #name = h("h2", { class: "attn-name" });
+  #count = h("div", { class: "attn-say" });
+  #speed = h("div", { class: "attn-text" });
+  #bar = h("div", { class: "attn-bar", role: "progressbar", "aria-label": "training", "aria-valuemin": 0 }, h("i"));
+  #figures = h("dl", { class: "attn-figures" });
+  #canvas = h("canvas", { role: "img" });
+  #note = h("p", { class: "attn-note" });
+
+  constructor(model: AnyModel<TrainingModel>, signal: AbortSignal) {
+    this.#model = model;
+    this.#signal = signal;
+    const top = h("header", { class: "attn-top" }, this.#name, this.#count, this.#speed);
+    this.node = h("section", { class: "attn", "aria-label": "training" }, this.#probe, top, this.#bar, this.#figures, this.#canvas, this.#note);
+    const update = (): void => this.#schedule();
+    const traits = ["_progress", "_points", "_validations"] as const;
+    for (const trait of traits) model.on(`change:${trait}`, update);
+    watchTheme(signal, () => {
+      this.#theme = null;
+      update();
+    });
+    const resized = new ResizeObserver(update);
+    resized.observe(this.node);
+    const seen = new IntersectionObserver(update);
+    seen.observe(this.#canvas);
+    signal.addEventListener("abort", () => {
+      for (const trait of traits) model.off(`change:${trait}`, update);
+      resized.disconnect();
+      seen.disconnect();
+      cancelAnimationFrame(this.#due);
+    });
+    update();
+  }
+
+  #schedule(): void {
+    if (this.#due || this.#signal.aborted) return;
+    this.#due = requestAnimationFrame(() => {
+      this.#due = 0;
+      if (this.node.isConnected && this.node.clientWidth) this.#update();
+    });
+  }
+
+  #update(): void {
+    const progress = this.#model.get("_progress");
+    this.#theme ??= readTheme(this.node, this.#probe);
+    this.#showWords(progress);
+    this.#showFigures(progress, this.#theme);
+    const style = getComputedStyle(this.node);
+    const width = this.node.clientWidth - Number.parseFloat(style.paddingLeft) - Number.parseFloat(style.paddingRight);
+    const chart = {
+      train: readPoints(this.#model.get("_points")),
+      validations: this.#model.get("_validations").map(toPoint),
+      best: progress.best ? toPoint(progress.best) : null,
+      floor: progress.floor,
+      steps: progress.steps,
+    };
+    drawChart(this.#canvas, chart, Math.min(width, 1000), HEIGHT, this.#theme, window.devicePixelRatio || 1);
+    this.#canvas.setAttribute("aria-label", `loss by step: training ${loss(progress.train_loss)}, best validation ${loss(progress.best?.loss)}`);
+  }
+
+  #showWords(progress: Progress): void {
+    const ended = ["done", "interrupted", "stopped"].includes(progress.phase);
+    const percent = progress.steps ? Math.floor((100 * progress.step) / progress.steps) : 0;
+    say(this.#name, PHASES[progress.phase]);
+    say(this.#count, `step ${progress.step.toLocaleString("en")} of ${progress.steps.toLocaleString("en")} · ${percent} %`);
+    const time = ended ? `in ${clock(progress.seconds)}` : `${clock(progress.seconds_left)} left`;
+    say(this.#speed, progress.tokens_per_second ? `${thousands(progress.tokens_per_second)} tokens/s · ${time}` : "");
+    const fill = this.#bar.firstElementChild;
+    if (fill instanceof HTMLElement) fill.style.width = `${percent}%`;
+    this.#bar.setAttribute("aria-valuenow", String(progress.step));
+    this.#bar.setAttribute("aria-valuemax", String(Math.max(1, progress.steps)));
+    say(this.#note, progress.note);
+    this.#note.hidden = !progress.note;
+  }
+
+  /** Numbers with the mark that they have in the chart. */
+  #showFigures({ train_loss, validation, best, floor }: Progress, theme: Theme): void {
+    const blue = theme.palette[theme.mode === "dark" ? 165 : 160];
+    const rows: [string, string, string][] = [
+      ["training loss", loss(train_loss), `border-top: 2px solid ${theme.muted}`],
+      ["validation loss", loss(validation?.loss), `border-top: 3px solid ${blue ? css(blue) : theme.ink}`],
+      ["best", best ? `${loss(best.loss)} at ${best.step.toLocaleString("en")}` : "–", `border: 1.6px solid ${theme.accent}; border-radius: 50%; width: 11px; height: 11px`],
+      ["nats per character", loss(validation?.nats_per_character), ""],
+    ];
+    if (floor !== null) rows.push(["grammar’s floor", loss(floor), `border-top: 1px dashed ${theme.ink}`]);
+    this.#figures.replaceChildren(
+      ...rows.map(([name, value, mark]) => {
+        const key = h("i", mark ? { style: mark } : { hidden: true });
+        return h("div", {}, h("dt", {}, key, name), h("dd", {}, value));
+      }),
+    );
+  }
+}
+
+function render({ model, el }: RenderProps<TrainingModel>): () => void {
+  return mount(el, model.get("_snapshot"), (signal) => new TrainingView(model, signal).node);
+}
+
+export default { render } satisfies AnyWidget<TrainingModel>;

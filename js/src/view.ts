@@ -8,12 +8,12 @@ import type { Hit, Layout } from "./geometry.ts";
 import { type HeadModel, headName } from "./model.ts";
 import { Parts } from "./parts.ts";
 import { Player } from "./player.ts";
-import { ablationNote, type Key, rankKeys, restingNote, rowFoot, sentence } from "./readout.ts";
-import { action, type Action, click, move, NOTHING } from "./selection.ts";
+import { describe, headEntries, isMasked, type Key, keyEntries, rankKeys, rowFoot } from "./readout.ts";
+import { action, type Action, click, NOTHING, perform } from "./selection.ts";
 import { Source } from "./source.ts";
-import { type Axes, axesOf, canAblate, goTo, nextHead, readState, saveState, type State, TRAITS } from "./state.ts";
+import { type Axes, axesOf, canAblate, goTo, nameOf, nextHead, readState, saveState, type State, TRAITS } from "./state.ts";
 import { makeTable } from "./table.ts";
-import { digits, quoted } from "./text.ts";
+import { quoted } from "./text.ts";
 import { readTheme, type Theme, watchTheme } from "./theme.ts";
 import { Tip } from "./tip.ts";
 import type { Head } from "./wire.ts";
@@ -156,12 +156,15 @@ export class View {
       predictions: axes.frame.predictions,
       ablation: this.#answers.ablation,
       row,
-      column: this.#hover.row === row || this.#hover.row === null ? (this.#hover.column ?? this.#keyOf(state, row)) : this.#keyOf(state, row),
+      column: this.#column(state, row),
       locked: state.locked,
     };
   }
 
-  #keyOf(state: State, row: number): number | null {
+  /** The column pointed at in this row, or at its label, else the one that was clicked. */
+  #column(state: State, row: number): number | null {
+    const { row: overRow, column } = this.#hover;
+    if (column !== null && (overRow === row || overRow === null)) return column;
     return state.query === row ? state.key : null;
   }
 
@@ -182,8 +185,8 @@ export class View {
   #showControls(state: State, axes: Axes): void {
     const { spec } = this.#source;
     const parts = this.#parts;
-    parts.layer.set(state.layer, axes.frame.blocks.length, `${state.layer} of 0–${axes.frame.blocks.length - 1}`);
-    parts.head.set(state.head, axes.block.heads, `${state.head} of 0–${axes.block.heads - 1}`);
+    parts.layer.set(state.layer, axes.frame.blocks.length, String(state.layer));
+    parts.head.set(state.head, axes.block.heads, String(state.head));
     parts.row.set(this.#row, axes.rows.length, String(this.#row));
     parts.moment.node.hidden = spec.frames.length < 2;
     parts.moment.set(state.moment, spec.frames.length, axes.frame.step === null ? "now" : String(axes.frame.step));
@@ -191,33 +194,24 @@ export class View {
     parts.ablated.node.hidden = !spec.ablate;
     parts.ablated.node.disabled = !canAblate(spec, state);
     parts.ablated.set(state.ablated && canAblate(spec, state), `Switch off ${headName(state.layer, state.head)}`);
-    parts.play.set(this.#players.heads.on);
-    parts.playTime.set(this.#players.time.on);
+    parts.play.set(this.#players.heads.on, this.#players.heads.on ? "Pause" : "Play");
+    parts.playTime.set(this.#players.time.on, this.#players.time.on ? "Pause" : "Play");
     parts.table.set(!parts.tableBox.hidden);
     say(parts.note, spec.note);
     parts.note.hidden = !spec.note;
   }
 
-  #name(state: State): string {
-    return state.mean ? `L${state.layer} mean` : headName(state.layer, state.head);
-  }
-
   #showWords(state: State, axes: Axes, picture: Picture): void {
     const parts = this.#parts;
-    const { head, ablation } = this.#answers;
-    const name = this.#name(state);
+    const name = nameOf(state);
+    const missing = this.#source.waits ? "waiting for the kernel…" : "not here";
+    const shown = describe(name, axes, picture, missing);
     say(parts.name, name);
     say(parts.text, this.#source.spec.title);
-    const { rows, columns } = axes;
-    const what = (column: number | null): string => {
-      if (!head) return this.#source.waits ? `${name}: waiting for the kernel…` : `${name}: not here`;
-      const extra = [restingNote(head, columns), ablation ? ablationNote(ablation.name, ablation.result, picture.row) : ""];
-      return [sentence(name, head, rows, columns, picture.row, column), ...extra].filter(Boolean).join(" · ");
-    };
-    const shown = what(picture.column);
     say(parts.say, shown.slice(name.length + 2));
     parts.say.title = shown;
-    parts.figure.canvas.setAttribute("aria-label", `${name}: heatmap of ${rows.length} rows by ${columns.length} columns. ${shown}`);
+    const size = `${axes.rows.length} rows by ${axes.columns.length} columns`;
+    parts.figure.canvas.setAttribute("aria-label", `${name}: heatmap of ${size}. ${shown}`);
     // Read out what was stepped to or locked, not everything the pointer passes.
     if (this.#hover === NOWHERE) say(parts.live, shown);
     if (this.#theme) parts.legend.set(this.#theme, axes.frame.predictions !== null);
@@ -225,31 +219,23 @@ export class View {
 
   #showRankings(state: State, axes: Axes, theme: Theme): void {
     const { keys, found } = this.#parts;
-    const head = this.#answers.head;
+    const { head } = this.#answers;
     const row = this.#row;
     this.#keys = head ? rankKeys(head, row) : [];
-    const entries = this.#keys.map(({ key, weight }) => ({
-      name: axes.columns[key] ?? "",
-      value: weight,
-      text: digits(weight),
-      current: state.query === row && state.key === key,
-    }));
-    keys.set(`Row ${row} ${quoted(axes.rows[row] ?? "")} looks at`, entries, head ? rowFoot(head, row) : "", theme);
-    found.node.hidden = !this.#answers.found.length;
+    const current = state.query === row ? state.key : null;
+    const title = `${quoted(axes.rows[row] ?? "")} looks at`;
+    keys.set(title, keyEntries(this.#keys, axes.columns, current), head ? rowFoot(head, row) : "", theme);
+    found.node.hidden = !this.#answers.found.length || state.query === null || state.key === null;
     if (found.node.hidden) return;
-    const ranked = this.#answers.found.map(({ layer, head: h, weight }) => ({
-      name: headName(layer, h),
-      value: weight,
-      text: digits(weight),
-      current: !state.mean && layer === state.layer && h === state.head,
-    }));
-    found.set(`All heads, ${quoted(axes.rows[state.query ?? 0] ?? "")} at ${quoted(axes.columns[state.key ?? 0] ?? "")}`, ranked, "", theme);
+    const cell = `${quoted(axes.rows[state.query ?? 0] ?? "")} at ${quoted(axes.columns[state.key ?? 0] ?? "")}`;
+    const seen = head && isMasked(head, state.query ?? 0, state.key ?? 0) ? `masked in ${nameOf(state)}` : "";
+    found.set(`All heads, ${cell}`, headEntries(this.#answers.found, state), seen, theme);
   }
 
   #pickKey(index: number): void {
     const key = this.#keys[index]?.key;
     if (key === undefined) return;
-    this.#set(click({ query: this.#state.query, key: this.#state.key, locked: this.#state.locked }, this.#row, key));
+    this.#set(click(this.#state, this.#row, key));
   }
 
   #pickHead(index: number): void {
@@ -266,7 +252,7 @@ export class View {
     const head = this.#answers.head;
     if (!head || head === this.#tabled) return;
     this.#tabled = head;
-    this.#parts.tableBox.replaceChildren(makeTable(this.#name(this.#state), head, axes.rows, axes.columns, axes.frame.predictions));
+    this.#parts.tableBox.replaceChildren(makeTable(nameOf(this.#state), head, axes.rows, axes.columns, axes.frame.predictions));
   }
 
   #point(event: PointerEvent): void {
@@ -308,27 +294,9 @@ export class View {
   }
 
   #act(wish: Action): void {
-    const state = this.#state;
-    const { frame, block, rows, columns } = axesOf(this.#source.spec, state);
-    const within = (to: number, size: number): number => Math.min(size - 1, Math.max(0, to));
-    switch (wish.do) {
-      case "unlock":
-        return this.#set(NOTHING);
-      case "lock":
-        return this.#set(click(state, this.#row, state.key));
-      case "play":
-        return this.#play("heads", !this.#players.heads.on);
-      case "query":
-        return this.#set(move(state, "query", wish.by, rows.length, this.#row));
-      case "key":
-        return this.#set({ ...move(state, "key", wish.by, columns.length, this.#keys[0]?.key ?? 0), query: this.#row });
-      case "layer":
-        return this.#step({ layer: within(state.layer + wish.by, frame.blocks.length) });
-      case "head":
-        return this.#step({ head: within(state.head + wish.by, block.heads), mean: false });
-      case "first":
-      case "last":
-        return this.#step({ head: wish.do === "first" ? 0 : block.heads - 1, mean: false });
-    }
+    if (wish.do === "play") return this.#play("heads", !this.#players.heads.on);
+    const patch = perform(wish, this.#source.spec, this.#state, { row: this.#row, key: this.#keys[0]?.key ?? 0 });
+    if ("query" in patch || "locked" in patch) this.#set(patch);
+    else this.#step(patch);
   }
 }
