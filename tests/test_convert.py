@@ -38,8 +38,8 @@ def gpt2(**options: Any) -> Any:
 
 def llama(**options: Any) -> Any:
     config: dict[str, Any] = {
-        "attn_implementation": "eager", "vocab_size": 90, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3,
-        "num_attention_heads": 4, "max_position_embeddings": 64, **options,
+        "attn_implementation": "eager", "vocab_size": 90, "hidden_size": 32, "intermediate_size": 48,
+        "num_hidden_layers": 3, "num_attention_heads": 4, "max_position_embeddings": 64, **options,
     }  # fmt: skip
     return randomised(LlamaForCausalLM(LlamaConfig(**config)))
 

@@ -81,30 +81,31 @@ class OneRow:
             keys, values = cache.append(index, key, value)
             if first:
                 keys, values = keys[:, :, first:], values[:, :, first:]
-            context = F.scaled_dot_product_attention(
-                query.view(1, self.kv_heads, -1, self.dim),  # (1, Hkv, group, d): heads of a group as rows
-                keys,
-                values,
-                scale=self.scale,
-            ).reshape(1, -1, self.dim)  # (1, H, d)
+            rows = query if self.heads == self.kv_heads else query.view(1, self.kv_heads, -1, self.dim)
+            context = F.scaled_dot_product_attention(rows, keys, values, scale=self.scale)  # (1, Hkv, group, d)
             if layer.ablated is not None:
-                context = context.index_fill(1, layer.ablated, 0.0)
-            x = layer.output(context.view(1, -1)).add_(x)
+                context = context.reshape(1, self.heads, self.dim).index_fill(1, layer.ablated, 0.0)
+            x = layer.output(context.reshape(1, -1)).add_(x)
             x = layer.mlp(layer.mlp_norm(x)).add_(x)
             queries.append(query)
         cache.advance(1)
         return self.head(self.norm(x))[0], queries
 
     def _project(self, layer: Layer, x: Tensor, rotary: tuple[Tensor, Tensor] | None) -> tuple[Tensor, Tensor, Tensor]:
-        """Query (1, H, 1, d), key and value (1, Hkv, 1, d)."""
-        heads = layer.qkv(layer.attention_norm(x)).view(1, 1, -1, self.dim)  # (1, 1, H + 2 Hkv, d)
-        both, value = heads.split_with_sizes((self.heads + self.kv_heads, self.kv_heads), 2)
+        """Query (1, H, 1, d), key and value (1, Hkv, 1, d): with one row no axes need to change places."""
+        heads, dim = layer.qkv(layer.attention_norm(x)), self.dim
+        if rotary is None and layer.head_norm is None:
+            query, key, value = heads.view(1, -1, 1, dim).split_with_sizes(
+                (self.heads, self.kv_heads, self.kv_heads), 1
+            )
+            return query, key, value
+        both, value = heads.view(1, 1, -1, dim).split_with_sizes((self.heads + self.kv_heads, self.kv_heads), 2)
         if layer.head_norm is not None:
             both = layer.head_norm(both)
         if rotary is not None:
             both = rotate(both, *rotary)
-        query, key = both.transpose(1, 2).split_with_sizes((self.heads, self.kv_heads), 1)
-        return query, key, value.transpose(1, 2)
+        query, key = both.reshape(1, -1, 1, dim).split_with_sizes((self.heads, self.kv_heads), 1)
+        return query, key, value.view(1, -1, 1, dim)
 
 
 def _look_up(block: Block, ablated: list[int]) -> Layer:

@@ -19,7 +19,7 @@ from attn_widgets.config import TrainConfig
 from attn_widgets.errors import TrainingError, TrainingInterrupted
 from attn_widgets.history import History, Phase, Point, Progress, Validation
 from attn_widgets.text.batches import TokenFiles
-from attn_widgets.training.checkpoint import Checkpoint, find_checkpoint, write_checkpoint
+from attn_widgets.training.checkpoint import Checkpoint, find_checkpoint, pointers, write_checkpoint
 from attn_widgets.training.interrupt import Interrupt
 from attn_widgets.training.loop import Stepper, borrowed_process
 from attn_widgets.training.objective import is_finite
@@ -82,11 +82,11 @@ def fit(
     ConfigError
         When the machine lacks the number format.
     """
-    with borrowed_process() as note:
+    with Interrupt(lambda: _at_once(folder)) as interrupt, borrowed_process() as note:
         saved = find_checkpoint(folder, config, resume)
         stepper = Stepper(model, tokens, config, saved)
         show = report if stepper.rank == 0 else _silent
-        course = _Course(stepper, tokens, config, folder, saved, Reporter(show), on_moment, floor)
+        course = _Course(stepper, tokens, config, folder, saved, Reporter(show), interrupt, on_moment, floor)
         try:
             return course.run(_notes(stepper, tokens, config, note))
         finally:
@@ -95,6 +95,17 @@ def fit(
 
 def _silent(progress: Progress) -> None:
     """Show nothing."""
+
+
+def _at_once(folder: Path) -> str:
+    """Tell the person who would not wait what is on disk."""
+    last = pointers(folder).get("last", "")
+    if not last:
+        return f"interrupted at once, before the first checkpoint of run {folder.name!r}"
+    return (
+        f"interrupted at once: run {folder.name!r} is kept as it was after step {int(last.split('-')[1])}; "
+        "attn_widgets.last_run() returns it, --resume goes on"
+    )
 
 
 def _notes(stepper: Stepper, tokens: TokenFiles, config: TrainConfig, threads: str) -> str:
@@ -112,10 +123,10 @@ class _Course:
 
     def __init__(
         self, stepper: Stepper, tokens: TokenFiles, config: TrainConfig, folder: Path, saved: Checkpoint | None,
-        reporter: Reporter, on_moment: OnMoment | None, floor: float | None,
+        reporter: Reporter, interrupt: Interrupt, on_moment: OnMoment | None, floor: float | None,
     ) -> None:  # fmt: skip
         self.stepper, self.tokens, self.config, self.folder = stepper, tokens, config, folder
-        self.reporter, self.on_moment, self.floor = reporter, on_moment, floor
+        self.reporter, self.interrupt, self.on_moment, self.floor = reporter, interrupt, on_moment, floor
         state: dict[str, Any] = saved.state if saved else {"step": 0, "seconds": 0.0, "history": asdict(History())}
         self.step = self.first_step = int(state["step"])
         self.history = History.from_dict(state["history"])
@@ -127,27 +138,27 @@ class _Course:
             cost * stepper.tokens_per_step / stepper.world, cost * len(tokens.validation) / 3 / stepper.world,
         )  # fmt: skip
         self.agreed_to_stop = False
-        self.interrupt = Interrupt(self._impatient)
         self.moments = self._plan_moments()
         self.last_moment = self.first_step if saved else -1
 
     def run(self, note: str) -> History:
         """Take the steps, and do what is due between them."""
-        with self.interrupt:
-            self._tell("start", note, always=True)
-            self._moment()
-            while True:
-                if self._validation_is_due():
-                    self._validate()
-                if self._checkpoint_is_due():
-                    self._save()
-                if self._is_wanted():
-                    raise self._interrupted()
-                if self._is_over():
-                    break
-                self._take_step()
-            self._moment(ends=True)
-            self._tell("stopped" if self._has_lost_patience() else "done", always=True)
+        self._tell("start", note, always=True)
+        self._moment()
+        while True:
+            if self._validation_is_due():
+                self._validate()
+            if self._checkpoint_is_due():
+                self._save()
+            if self._is_wanted():
+                raise self._interrupted()
+            if self._is_over():
+                break
+            self._take_step()
+        self._moment(ends=True)
+        self._tell("stopped" if self._has_lost_patience() else "done", always=True)
+        if self._is_wanted():  # too late to cut anything short, but Run All must still stop
+            raise self._interrupted()
         return self.history
 
     def _take_step(self) -> None:
@@ -242,13 +253,6 @@ class _Course:
         )
         self._tell("interrupted", line, always=True)
         return TrainingInterrupted(line)
-
-    def _impatient(self) -> str:
-        kept = f"step {self.saved[0]}" if self.saved else "before its first checkpoint"
-        return (
-            f"interrupted at once: the last whole checkpoint of run {self.folder.name!r} is that of {kept}; "
-            "attn_widgets.last_run() returns it, --resume goes on"
-        )
 
     def _diverged(self, what: str) -> TrainingError:
         """Keep the state before the bad step, unless that is already past saving."""
