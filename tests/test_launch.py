@@ -33,15 +33,16 @@ Path(sys.argv[1] + os.environ["RANK"]).write_text(json.dumps(result))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_micro_batches(tmp_path: Path) -> None:
     script, folder = tmp_path / "train.py", tmp_path / "run"
     script.write_text(SCRIPT)
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
+    # --multi_gpu means several processes; accelerate's --cpu starts a second one only through MPI.
+    launch = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"]
     launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     env = os.environ | {"PYTHONPATH": os.getcwd()}
-    done = subprocess.run(
-        [sys.executable, *launch, str(script), str(folder)], env=env, capture_output=True, text=True, timeout=180, check=False
-    )
+    command = [sys.executable, *launch, str(script), str(folder)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     (first, phases, note), (second, silence, _) = (json.loads(Path(f"{folder}{i}").read_text()) for i in range(2))
     assert first == second

@@ -13,7 +13,8 @@ from attn_widgets.errors import RunError
 
 def is_main_process() -> bool:
     """Whether this process is the only one, or the first of ``accelerate launch``."""
-    return os.environ.get("RANK", "0") == "0"
+    ranks = (os.environ.get(name) for name in ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"))
+    return next((rank for rank in ranks if rank is not None), "0") == "0"
 
 
 class RunLock:

@@ -7,6 +7,7 @@ so that a step can be dropped and taken again. The only file that imports accele
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, cast
 
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState, GradientState
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, parse_flag_from_env
 from torch import Tensor, nn
 
 from attn_widgets.config import TrainConfig
@@ -68,6 +69,16 @@ def borrowed_process() -> Iterator[str]:
         _forget_accelerate()
 
 
+def _process() -> PartialState:
+    """Join the processes of ``accelerate launch``, if it started this one.
+
+    Without a GPU accelerate would overlook the others unless it is told, and each would train its own copy.
+    """
+    started = "LOCAL_RANK" in os.environ
+    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or (started and not torch.accelerator.is_available())
+    return PartialState(cpu=bool(cpu))
+
+
 def _forget_accelerate() -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized() and PartialState._shared_state:
         PartialState().destroy_process_group()
@@ -96,9 +107,9 @@ class Stepper:
     """
 
     def __init__(self, model: nn.Module, tokens: TokenFiles, config: TrainConfig, saved: Checkpoint | None) -> None:
-        self._state = PartialState()
-        self.device = cast(torch.device, self._state.device)
-        self.rank, self.world = self._state.process_index, self._state.num_processes
+        process = _process()
+        self.device = cast(torch.device, process.device)
+        self.rank, self.world = process.process_index, process.num_processes
         self.model, self._tokens, self._config = model.to(self.device).train(), tokens, config
         self._context = int(cast(Any, model).config.context)
         loss = NextTokenLoss(self.model)
@@ -107,7 +118,7 @@ class Stepper:
         self.optimizer = make_optimizer(model, config, dtype)
         if saved is not None:
             restore(saved, model, self.optimizer)
-        self._accelerator = Accelerator(mixed_precision=self.timing.precision)
+        self._accelerator = Accelerator(mixed_precision=self.timing.precision, cpu=self.device.type == "cpu")
         self._loss, self._optimizer = self._accelerator.prepare(loss, self.optimizer, device_placement=[True, False])
         self._parameters = list(model.parameters())
         self.scaler: torch.amp.GradScaler | None = self._accelerator.scaler
