@@ -19,14 +19,16 @@ def run(call: Call) -> Generation:
     if call.cell is not None and call.words:
         raise ConfigError("%%attn_generate continues the cell's body; for a prompt on the line use %attn_generate")
     generation: Generation = load().generate(call.text(), stream=True, **call.options)
-    _keep_silent(generation, call.shell)
+    if hasattr(call.shell, "kernel"):
+        _keep_silent(generation, call.shell)
     return generation
 
 
 def _keep_silent(generation: Generation, shell: InteractiveShell) -> None:
-    """Display nothing when this cell ends with the generation, whose text it has just printed.
+    """Display nothing when this notebook cell ends with the generation, whose text it has just printed.
 
     A magic cannot know whether its value is assigned; so the value is silent until the cell ends.
+    A terminal shows its one line, as it does after any cell.
     """
     vars(generation)["_ipython_display_"] = lambda: None
 

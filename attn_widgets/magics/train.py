@@ -14,18 +14,25 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> Run:
-    """Train on files, on a variable, or on the cell's body.
-
-    A resumed run keeps its recorded options, so the session's defaults count only for a new one.
-    """
+    """Train on files, on a variable, or on the cell's body."""
     text = _text_in_memory(call)
     corpus = [word for word in call.words if isinstance(word, str)]
-    if call.given.get("resume"):
-        options = {name: value for name, value in call.options.items() if name in ("runs", *call.given)}
-    else:
-        options = call.options
-    trained: Run = load().train(corpus or None, text=text, **options)
+    trained: Run = load().train(corpus or None, text=text, **_options(call))
     return trained
+
+
+def _options(call: Call) -> dict[str, Any]:
+    """Give way to the line, where a default of the session cannot stand beside it.
+
+    A resumed run keeps its recorded options, and of ``--steps`` and ``--minutes`` there can be one.
+    """
+    defaults = dict(call.defaults)
+    if call.given.get("resume"):
+        defaults = {name: value for name, value in defaults.items() if name == "runs"}
+    for given, other in (("steps", "minutes"), ("minutes", "steps"), ("overwrite", "resume")):
+        if given in call.given:
+            defaults.pop(other, None)
+    return {**defaults, **call.given}
 
 
 def _text_in_memory(call: Call) -> Any:
