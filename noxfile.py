@@ -15,7 +15,12 @@ nox.options.sessions = ["tests"]
 
 CONSTRAINTS = ("-c", "constraints.txt")
 # Idle OpenMP threads spin and slow every other process down; one thread a worker is fastest.
-QUIET = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "ATTN_PROGRESS": "plain", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+QUIET = {
+    "OMP_NUM_THREADS": "1",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "ATTN_PROGRESS": "plain",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -37,9 +42,18 @@ def tests(session: nox.Session) -> None:
     for script in ("check", "test"):
         session.run("npm", "--prefix", "js", "run", script)
     python = ("python", "-m", "pytest", *session.posargs)
-    session.run(*python, "tests", "-n", "2", "--dist", "loadscope", "-m", markers(session), "--ignore", "tests/browser", env=env)
     session.run(
-        *python, "-p", "tests.notebooks", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=240", "notebooks", env=env
+        *python, "tests", "-n", "2", "--dist", "loadscope", "-m", markers(session), "--ignore", "tests/browser", env=env
+    )
+    session.run(
+        *python,
+        "-p",
+        "tests.notebooks",
+        "--nbval",
+        "--nbval-current-env",
+        "--nbval-cell-timeout=240",
+        "notebooks",
+        env=env,
     )
     session.run(*python, "tests/browser", env=env)
 
@@ -64,7 +78,9 @@ def chromium(session: nox.Session) -> str:
     ask = "from playwright.sync_api import sync_playwright as s\nwith s() as p: print(p.chromium.executable_path)"
     path = (session.run("python", "-c", ask, silent=True) or "").strip()
     if not Path(path).exists():
-        session.error("no Chromium: install one (Debian: apt-get install chromium) or run 'playwright install chromium'")
+        session.error(
+            "no Chromium: install one (Debian: apt-get install chromium) or run 'playwright install chromium'"
+        )
     return path
 
 

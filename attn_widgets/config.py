@@ -38,7 +38,7 @@ def option(
     exclusive
         Whether `low` itself is refused.
     """
-    metadata = dict(help=help, common=common, low=low, high=high, exclusive=exclusive)
+    metadata = {"help": help, "common": common, "low": low, "high": high, "exclusive": exclusive}
     return field(default=default, metadata=metadata)
 
 
@@ -125,7 +125,11 @@ class TrainConfig:
 
     steps: int = option(500, "optimizer steps", common=True, low=1)
     minutes: float | None = option(
-        None, "train for this long instead of --steps; the schedule follows the clock", common=True, low=0, exclusive=True
+        None,
+        "train for this long instead of --steps; the schedule follows the clock",
+        common=True,
+        low=0,
+        exclusive=True,
     )
     batch: int = option(32, "sequences in one step", common=True, low=1)
     accumulate: int = option(1, "micro-batches whose gradients are added up in one step", low=1)
@@ -133,9 +137,7 @@ class TrainConfig:
     learning_rate: float | None = option(
         None, "peak learning rate (default: 0.02 for muon, 0.003 for adamw)", common=True, low=0, exclusive=True
     )
-    embedding_rate: float = option(
-        0.003, "AdamW rate of embeddings, head and gains under muon", low=0, exclusive=True
-    )
+    embedding_rate: float = option(0.003, "AdamW rate of embeddings, head and gains under muon", low=0, exclusive=True)
     weight_decay: float = option(0.0, "decoupled weight decay of the matrices", low=0)
     beta1: float = option(0.9, "AdamW's first-moment decay", low=0, high=0.9999)
     beta2: float = option(0.95, "AdamW's second-moment decay", low=0, high=0.9999)
@@ -187,17 +189,26 @@ class GenerateConfig:
 
     max_new_tokens: int = option(64, "generate at most this many tokens", common=True, low=1)
     temperature: float | None = option(
-        None, "0 is greedy; higher is more varied (default: greedy, or 1 with --top-k, --top-p or --min-p)",
-        common=True, low=0,
+        None,
+        "0 is greedy; higher is more varied (default: greedy, or 1 with --top-k, --top-p or --min-p)",
+        common=True,
+        low=0,
     )
     top_k: int | None = option(None, "sample among the k most likely tokens", common=True, low=1)
     top_p: float | None = option(
-        None, "sample among the likeliest tokens that hold this much probability", common=True, low=0, high=1, exclusive=True
+        None,
+        "sample among the likeliest tokens that hold this much probability",
+        common=True,
+        low=0,
+        high=1,
+        exclusive=True,
     )
     min_p: float | None = option(
         None, "sample among tokens at least this likely relative to the likeliest", low=0, high=1
     )
-    repetition_penalty: float = option(1.0, "divide positive logits of tokens already there by this", low=0, exclusive=True)
+    repetition_penalty: float = option(
+        1.0, "divide positive logits of tokens already there by this", low=0, exclusive=True
+    )
     greedy: bool = option(False, "always take the likeliest token")
     seed: int = option(0, "seed of the sampling", common=True, low=0, high=2**63 - 1)
     stop: tuple[str, ...] = option((), "stop when this text appears (may be repeated)", common=True)

@@ -43,12 +43,12 @@ class History:
         return min(self.validation, key=lambda v: v.loss, default=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON-ready data; floats survive `json` bit for bit."""
+        """Return JSON-ready data; floats survive `json` bit for bit."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> History:
-        """The inverse of `to_dict`."""
+        """Undo `to_dict`."""
         return cls([Point(**p) for p in data["train"]], [Validation(**v) for v in data["validation"]])
 
     def to_json(self) -> str:

@@ -10,7 +10,12 @@ from typing import Any
 
 from nbval.plugin import IPyNbFile
 
-DIFFERS_BY_NATURE = ("text/html", "application/javascript", "application/vnd.vegalite.v5+json", "application/vnd.vegalite.v6+json")
+DIFFERS_BY_NATURE = (
+    "text/html",
+    "application/javascript",
+    "application/vnd.vegalite.v5+json",
+    "application/vnd.vegalite.v6+json",
+)
 
 _init = IPyNbFile.__init__
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from attn_widgets import api
 from attn_widgets.api import state
 from attn_widgets.errors import AttnError
 from attn_widgets.magics import register
+from attn_widgets.magics.api import interrupt_afterwards
 from attn_widgets.panels.heads import HeadPanel
 from attn_widgets.run import Generation, Run
 from tests.tiny import FLAGS, TEXT, TINY
@@ -284,3 +286,29 @@ def test_what_cannot_work_with_a_run(shell_with_run: InteractiveShell, cell: str
     assert message in line
     assert Run.load("sentences").history == history
     assert [p.parent.name for p in Path("attn_runs").glob("*/run.json")] == ["sentences"]
+
+
+class Impatient:
+    """Texts of somebody who presses the stop button while they are read."""
+
+    def __iter__(self) -> Iterator[str]:
+        os.kill(os.getpid(), signal.SIGINT)
+        yield TEXT
+
+
+def test_an_interrupt_before_training_is_one_line(shell: InteractiveShell) -> None:
+    shell.user_ns["texts"] = Impatient()
+    done = run_cell(shell, "%attn_train $texts")
+    assert isinstance(done.error, KeyboardInterrupt), "Run All stops"
+    assert "%attn_train was interrupted before there was anything to keep" in done.out
+    assert "Traceback" not in done.out
+    assert left_behind() == []
+
+
+def test_an_interrupt_waits_for_an_import() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), interrupt_afterwards():  # noqa: PT012 - what is after the signal matters
+        os.kill(os.getpid(), signal.SIGINT)
+        done.append("imported")
+    assert done == ["imported"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -17,7 +17,15 @@ from attn_widgets.trace import AttentionTrace, Block, WeightsRecord
 from tests.panel_traces import causal_trace
 
 SVG = "{http://www.w3.org/2000/svg}"
-HOSTILE = ("<img src=x onerror=alert(1)>", "</script>", "\x00\x1b[31m", "\u202ereversed", "\ud800", "a" * 100_000, "]]>")
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    "</script>",
+    "\x00\x1b[31m",
+    "\u202ereversed",
+    "\ud800",
+    "a" * 100_000,
+    "]]>",
+)
 
 
 class Outline(HTMLParser):

@@ -1,4 +1,4 @@
-"""What is sent to the front end, held against bytes laid out by hand (tests/data/panels.json, read by wire.test.ts too)."""
+"""What is sent to the front end, held against bytes laid out by hand that wire.test.ts reads too."""
 
 from __future__ import annotations
 

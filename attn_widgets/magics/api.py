@@ -20,7 +20,7 @@ def load() -> ModuleType:
         One line where PyTorch or another library cannot be imported.
     """
     try:
-        with _interrupt_afterwards():
+        with interrupt_afterwards():
             from attn_widgets import api
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -32,7 +32,7 @@ def load() -> ModuleType:
 
 
 @contextmanager
-def _interrupt_afterwards() -> Iterator[None]:
+def interrupt_afterwards() -> Iterator[None]:
     """Hold an interrupt back for the seconds of an import: torch half imported cannot be imported again."""
     if threading.current_thread() is not threading.main_thread():
         yield

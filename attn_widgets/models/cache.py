@@ -54,9 +54,11 @@ class KeyValueCache:
         if stop > self._keys[layer].shape[2]:
             self._grow(layer, stop)
         keys, values = self._keys[layer], self._values[layer]
+        if torch.is_grad_enabled():
+            key, value = key.detach(), value.detach()
         # narrow and copy_: assigning to a slice takes twice as long, in every layer of every token.
-        keys.narrow(2, self.length, stop - self.length).copy_(key.detach())
-        values.narrow(2, self.length, stop - self.length).copy_(value.detach())
+        keys.narrow(2, self.length, stop - self.length).copy_(key)
+        values.narrow(2, self.length, stop - self.length).copy_(value)
         return keys.narrow(2, 0, stop), values.narrow(2, 0, stop)
 
     def advance(self, tokens: int) -> None:

@@ -64,6 +64,7 @@ MOST_DISTRACTORS = 4
 FEWEST_ITEMS, MOST_ITEMS = 3, 6
 STOP = 0.5  # chance that no further phrase or distractor follows: far above any single word that could
 HUNGRY = 0.4
+BOTH = 0.4  # chance that a line about two people says something of each
 
 
 class Line(Protocol):
@@ -217,7 +218,7 @@ def _people(line: Line, first: str) -> None:
     hero = line.pick(even((first, second)))
     _reason(line, hero)
     other = second if hero == first else first
-    if line.pick({END: 0.5, other: 0.5}) == other:
+    if line.pick({END: 1 - BOTH, other: BOTH}) == other:
         _reason(line, other)
         line.say(END)
 

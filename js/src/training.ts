@@ -6,8 +6,9 @@ import { css } from "./colours.ts";
 import { type Point, readPoints } from "./curve.ts";
 import { h, say } from "./dom.ts";
 import { mount } from "./mount.ts";
+import { innerWidth, Redraw } from "./redraw.ts";
 import { clock, thousands } from "./text.ts";
-import { readTheme, type Theme, watchTheme } from "./theme.ts";
+import { readTheme, type Theme } from "./theme.ts";
 
 interface Validation {
   step: number;
@@ -53,9 +54,7 @@ const loss = (value: number | null | undefined): string => (value == null ? "–
 class TrainingView {
   readonly node: HTMLElement;
   #model: AnyModel<TrainingModel>;
-  #signal: AbortSignal;
   #theme: Theme | null = null;
-  #due = 0;
   #probe = h("i", { class: "attn-probe", "aria-hidden": "true" });
   #name = h("h2", { class: "attn-name" });
   #count = h("div", { class: "attn-say" });
@@ -67,34 +66,10 @@ class TrainingView {
 
   constructor(model: AnyModel<TrainingModel>, signal: AbortSignal) {
     this.#model = model;
-    this.#signal = signal;
     const top = h("header", { class: "attn-top" }, this.#name, this.#count, this.#speed);
     this.node = h("section", { class: "attn", "aria-label": "training" }, this.#probe, top, this.#bar, this.#figures, this.#canvas, this.#note);
-    const update = (): void => this.#schedule();
-    const traits = ["_progress", "_points", "_validations"] as const;
-    for (const trait of traits) model.on(`change:${trait}`, update);
-    watchTheme(signal, () => {
+    new Redraw(model, ["_progress", "_points", "_validations"], [this.node, this.#canvas], signal, () => this.#update(), () => {
       this.#theme = null;
-      update();
-    });
-    const resized = new ResizeObserver(update);
-    resized.observe(this.node);
-    const seen = new IntersectionObserver(update);
-    seen.observe(this.#canvas);
-    signal.addEventListener("abort", () => {
-      for (const trait of traits) model.off(`change:${trait}`, update);
-      resized.disconnect();
-      seen.disconnect();
-      cancelAnimationFrame(this.#due);
-    });
-    update();
-  }
-
-  #schedule(): void {
-    if (this.#due || this.#signal.aborted) return;
-    this.#due = requestAnimationFrame(() => {
-      this.#due = 0;
-      if (this.node.isConnected && this.node.clientWidth) this.#update();
     });
   }
 
@@ -103,8 +78,6 @@ class TrainingView {
     this.#theme ??= readTheme(this.node, this.#probe);
     this.#showWords(progress);
     this.#showFigures(progress, this.#theme);
-    const style = getComputedStyle(this.node);
-    const width = this.node.clientWidth - Number.parseFloat(style.paddingLeft) - Number.parseFloat(style.paddingRight);
     const chart = {
       train: readPoints(this.#model.get("_points")),
       validations: this.#model.get("_validations").map(toPoint),
@@ -112,7 +85,7 @@ class TrainingView {
       floor: progress.floor,
       steps: progress.steps,
     };
-    drawChart(this.#canvas, chart, Math.min(width, 1000), HEIGHT, this.#theme, window.devicePixelRatio || 1);
+    drawChart(this.#canvas, chart, Math.min(innerWidth(this.node), 1000), HEIGHT, this.#theme, window.devicePixelRatio || 1);
     this.#canvas.setAttribute("aria-label", `loss by step: training ${loss(progress.train_loss)}, best validation ${loss(progress.best?.loss)}`);
   }
 

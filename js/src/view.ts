@@ -8,13 +8,14 @@ import type { Hit, Layout } from "./geometry.ts";
 import { type HeadModel, headName } from "./model.ts";
 import { Parts } from "./parts.ts";
 import { Player } from "./player.ts";
+import { innerWidth, Redraw } from "./redraw.ts";
 import { describe, headEntries, isMasked, type Key, keyEntries, rankKeys, rowFoot } from "./readout.ts";
 import { action, type Action, click, NOTHING, perform } from "./selection.ts";
 import { Source } from "./source.ts";
 import { type Axes, axesOf, canAblate, goTo, nameOf, nextHead, readState, saveState, type State, TRAITS } from "./state.ts";
 import { makeTable } from "./table.ts";
 import { quoted } from "./text.ts";
-import { readTheme, type Theme, watchTheme } from "./theme.ts";
+import { readTheme, type Theme } from "./theme.ts";
 import { Tip } from "./tip.ts";
 import type { Head } from "./wire.ts";
 
@@ -30,18 +31,18 @@ export class View {
   readonly #players: Record<"heads" | "time", Player>;
   readonly #tip: Tip;
   readonly #signal: AbortSignal;
+  readonly #redraw: Redraw;
   #theme: Theme | null = null;
   #hover = NOWHERE;
   #row = 0;
   #keys: Key[] = [];
   #tabled: Head | null = null;
-  #due = 0;
 
   constructor(model: AnyModel<HeadModel>, signal: AbortSignal) {
     this.#model = model;
     this.#signal = signal;
     this.#source = new Source(model, signal, (reason) => this.#fail(reason));
-    this.#answers = new Answers(this.#source, () => this.#schedule(), (reason) => this.#fail(reason));
+    this.#answers = new Answers(this.#source, () => this.#redraw.soon(), (reason) => this.#fail(reason));
     const { spec } = this.#source;
     this.#players = {
       heads: new Player(signal, () => this.#set(nextHead(spec, this.#state))),
@@ -64,6 +65,11 @@ export class View {
       signal,
     );
     this.#tip = new Tip(this.#parts.tip, this.#parts.root);
+    const { root, figure } = this.#parts;
+    const update = (): void => this.#update();
+    this.#redraw = new Redraw(model, TRAITS, [root, figure.canvas], signal, update, () => {
+      this.#theme = null;
+    });
     this.#listen();
   }
 
@@ -78,42 +84,16 @@ export class View {
   #listen(): void {
     const { root, figureBox, figure } = this.#parts;
     const signal = this.#signal;
-    const update = (): void => this.#schedule();
-    for (const trait of TRAITS) this.#model.on(`change:${trait}`, update);
-    watchTheme(signal, () => {
-      this.#theme = null;
-      this.#schedule();
-    });
-    const resized = new ResizeObserver(update);
-    resized.observe(root);
-    // A canvas that was scrolled out of sight may come back blank.
-    const seen = new IntersectionObserver(update);
-    seen.observe(figure.canvas);
     root.addEventListener("keydown", (event) => this.#keydown(event), { signal });
     figureBox.addEventListener("pointermove", (event) => this.#point(event), { signal });
     figureBox.addEventListener("pointerleave", () => this.#unpoint(), { signal });
     figure.canvas.addEventListener("click", (event) => this.#click(event), { signal });
-    signal.addEventListener("abort", () => {
-      for (const trait of TRAITS) this.#model.off(`change:${trait}`, update);
-      resized.disconnect();
-      seen.disconnect();
-      cancelAnimationFrame(this.#due);
-    });
-    this.#schedule();
-  }
-
-  #schedule(): void {
-    if (this.#due || this.#signal.aborted) return;
-    this.#due = requestAnimationFrame(() => {
-      this.#due = 0;
-      if (this.node.isConnected && this.node.clientWidth) this.#update();
-    });
   }
 
   #set(patch: Partial<State>): void {
     this.#fail("");
     saveState(this.#model, patch);
-    this.#schedule();
+    this.#redraw.soon();
   }
 
   #step(patch: Partial<State>): void {
@@ -129,7 +109,7 @@ export class View {
 
   #play(what: "heads" | "time", on: boolean): void {
     this.#players[what].set(on);
-    this.#schedule();
+    this.#redraw.soon();
   }
 
   #update(): void {
@@ -171,8 +151,7 @@ export class View {
   /** Numbers beside the figure where that leaves its cells large enough, else below. */
   #draw(picture: Picture, theme: Theme): void {
     const { root, body, figure } = this.#parts;
-    const style = getComputedStyle(root);
-    const width = root.clientWidth - Number.parseFloat(style.paddingLeft) - Number.parseFloat(style.paddingRight);
+    const width = innerWidth(root);
     const ratio = window.devicePixelRatio || 1;
     const below = figure.measure(picture, width, theme, ratio);
     const beside = figure.measure(picture, width - SIDE, theme, ratio);
@@ -245,7 +224,7 @@ export class View {
 
   #showTable(on: boolean): void {
     this.#parts.tableBox.hidden = !on;
-    this.#schedule();
+    this.#redraw.soon();
   }
 
   #fillTable(axes: Axes): void {
@@ -259,7 +238,7 @@ export class View {
     const hit = this.#parts.figure.hit(event);
     if (hit.row !== this.#hover.row || hit.column !== this.#hover.column) {
       this.#hover = hit.row === null && hit.column === null ? NOWHERE : hit;
-      this.#schedule();
+      this.#redraw.soon();
     }
     const state = this.#state;
     this.#tip.show(event, hit, axesOf(this.#source.spec, state), this.#answers.head);
@@ -268,7 +247,7 @@ export class View {
   #unpoint(): void {
     this.#tip.hide();
     this.#hover = NOWHERE;
-    this.#schedule();
+    this.#redraw.soon();
   }
 
   #click(event: MouseEvent): void {

@@ -128,7 +128,9 @@ def free_port() -> int:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """JupyterLab from this environment, with settings and runtime files of its own."""
     home, folder, port = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("lab"), free_port()
-    env = os.environ | {name: str(home / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
+    env = os.environ | {
+        name: str(home / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    }
     env |= {"HOME": str(home), "IPYTHONDIR": str(home / "ipython")}
     env.pop("ATTN_PROGRESS", None)
     options = [f"--port={port}", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=", "--ip=127.0.0.1"]

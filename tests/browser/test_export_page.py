@@ -88,7 +88,8 @@ class Cells:
 
     def block(self, row: int, column: int) -> list[int]:
         """All pixels of a cell, as numbers."""
-        found: list[int] = self.canvas.evaluate(READ_CELL, {**self.at(row, column, 0), "wide": self.wide, "high": self.high})
+        place = {**self.at(row, column, 0), "wide": self.wide, "high": self.high}
+        found: list[int] = self.canvas.evaluate(READ_CELL, place)
         return found
 
     def click(self, row: int, column: int) -> None:

@@ -106,7 +106,9 @@ def test_a_click_finds_the_head(opened: Any) -> None:
     panel = panel_of(opened.page)
     ranking = panel.get_by_text("All heads, ‘drink’ at ‘pizza’")
     expect(ranking).to_be_visible()
-    found = run_new_cell(opened.page, "best = panel.trace.find(query='drink', key='pizza')[0]; print(f'L{best.layer}H{best.head}')")
+    found = run_new_cell(
+        opened.page, "best = panel.trace.find(query='drink', key='pizza')[0]; print(f'L{best.layer}H{best.head}')"
+    )
     name = found.inner_text().strip()
     expect(panel.get_by_role("button", name=name).first).to_be_visible()
 
@@ -121,7 +123,9 @@ def test_a_head_can_be_switched_off(opened: Any) -> None:
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
 def test_it_follows_the_theme(opened: Any, theme: str) -> None:
     opened.set_theme(f"JupyterLab {theme}")
-    background = "return getComputedStyle(document.querySelector('.jp-Notebook')).getPropertyValue('--jp-layout-color0')"
+    background = (
+        "return getComputedStyle(document.querySelector('.jp-Notebook')).getPropertyValue('--jp-layout-color0')"
+    )
     opened.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === '{str(theme == 'Light').lower()}'")
     panel = panel_of(opened.page)
     opened.page.wait_for_timeout(800)
@@ -134,7 +138,12 @@ def test_saved_and_opened_again_it_is_still_readable(opened: Any, lab: Any, watc
     opened.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     opened.page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
     saved = lab.read_notebook("spine.ipynb")
-    html = [output.data.get("text/html", "") for cell in saved.cells for output in cell.get("outputs", []) if "data" in output]
+    html = [
+        output.data.get("text/html", "")
+        for cell in saved.cells
+        for output in cell.get("outputs", [])
+        if "data" in output
+    ]
     assert any("<svg" in text and "pizza" in text for text in html)
     lab.write_saved("again.ipynb", saved)  # a copy has no kernel that still knows the widget
     context = browser.new_context(viewport={"width": 1280, "height": 1400})
