@@ -14,6 +14,9 @@ WIDTH, HEIGHT = 640, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 42, 26
 _WORDS = {"done": "Trained", "interrupted": "Interrupted", "stopped": "Stopped early", "start": "Starting"}
 
+FALL = 0.04
+"""Share of the steps done whose training losses may leave the chart at the top."""
+
 Points = Sequence[tuple[float, float]]
 
 
@@ -40,8 +43,7 @@ def training_html(progress: Progress, train: Points, validations: Sequence[Valid
 
 def _draw(progress: Progress, train: Points, validations: Sequence[Validation], best: Validation | None) -> str:
     validated = [(float(v.step), v.loss) for v in validations]
-    floor = [] if progress.floor is None else [progress.floor]
-    losses = [loss for _, loss in (*train, *validated) if math.isfinite(loss)] + floor
+    losses = in_sight(train, validated, progress.floor)
     if not losses:
         return ""
     ticks = nice_ticks(min(losses), max(losses), 5)
@@ -62,13 +64,15 @@ def _draw(progress: Progress, train: Points, validations: Sequence[Validation], 
     for tick in nice_ticks(0, last, 5):
         if tick <= last:
             parts.append(svg.text(x(tick), HEIGHT - 8, f"{tick:g}", size=11, anchor="middle", fill=svg.MUTED))
-    parts.append(_line([(x(s), y(v)) for s, v in train if math.isfinite(v)], "#8b95a3", 1.2))
+    frame = f'<rect x="{_LEFT}" y="{_TOP}" width="{WIDTH - _LEFT}" height="{HEIGHT - _TOP}"/>'
+    fall = _line([(x(s), y(v)) for s, v in train if math.isfinite(v)], "#8b95a3", 1.2)
+    parts.append(f'<clipPath id="frame">{frame}</clipPath><g clip-path="url(#frame)">{fall}</g>')
     parts.append(_line([(x(s), y(v)) for s, v in validated if math.isfinite(v)], blue, 2))
     parts += [f'<circle cx="{x(s):g}" cy="{y(v):g}" r="2.5" fill="{blue}"/>' for s, v in validated if math.isfinite(v)]
     if progress.floor is not None:
         at = y(progress.floor)
         parts.append(_across(at, f'stroke="{svg.INK}" stroke-dasharray="5 4"'))
-        parts.append(svg.text(WIDTH - _RIGHT, at - 5, f"grammar's floor {progress.floor:.3f}", size=11, anchor="end"))
+        parts.append(svg.text(_LEFT + 6, at - 5, f"grammar's floor {progress.floor:.3f}", size=11))
     if best is not None and math.isfinite(best.loss):
         ring = f'<circle cx="{x(best.step):g}" cy="{y(best.loss):g}" r="5.5" fill="none" stroke="{svg.ACCENT}"'
         parts.append(f'{ring} stroke-width="1.6"/>')
@@ -93,6 +97,13 @@ def _key(blue: str) -> str:
 def _line(points: Points, colour: str, width: float) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width:g}" stroke-linejoin="round"/>'
+
+
+def in_sight(train: Points, validations: Points, floor: float | None) -> list[float]:
+    """Losses that the vertical axis has to hold: not the first fall, which dwarfs all that follows."""
+    done = train[-1][0] if train else 0.0
+    losses = [loss for step, loss in train if step >= FALL * done] + [loss for _, loss in validations]
+    return [loss for loss in losses if math.isfinite(loss)] + ([] if floor is None else [floor])
 
 
 def nice_ticks(low: float, high: float, about: int) -> list[float]:

@@ -1,7 +1,7 @@
 /** Draws the loss curve on a canvas. */
 
 import { css } from "./colours.ts";
-import { lossScale, type Point, type Scale, stepScale } from "./curve.ts";
+import { inSight, lossScale, type Point, type Scale, stepScale } from "./curve.ts";
 import type { Theme } from "./theme.ts";
 
 export interface Chart {
@@ -26,14 +26,18 @@ export function drawChart(canvas: HTMLCanvasElement, chart: Chart, width: number
   canvas.style.height = `${height}px`;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
-  const losses = [...chart.train, ...chart.validations].map((p) => p.loss);
-  const y = lossScale(chart.floor === null ? losses : [...losses, chart.floor], height - BOTTOM, TOP);
+  const y = lossScale(inSight(chart.train, chart.validations, chart.floor), height - BOTTOM, TOP);
   const last = Math.max(chart.steps, chart.train.at(-1)?.step ?? 0);
   const x = stepScale(last, LEFT, width - RIGHT);
   drawAxes(context, x, y, width, height, theme);
   const blue = theme.palette[theme.mode === "dark" ? 165 : 160];
   const validation = blue ? css(blue) : theme.ink;
+  context.save();
+  context.beginPath();
+  context.rect(LEFT, TOP, width - LEFT, height);
+  context.clip();
   drawLine(context, chart.train, x, y, theme.muted, 1.1);
+  context.restore();
   drawLine(context, chart.validations, x, y, validation, 2);
   context.fillStyle = validation;
   for (const point of chart.validations) dot(context, point, x, y, 2.5).fill();
@@ -102,6 +106,7 @@ function drawFloor(context: CanvasRenderingContext2D, floor: number, y: Scale, w
   context.stroke();
   context.setLineDash([]);
   context.fillStyle = theme.ink;
-  context.textAlign = "right";
-  context.fillText(`grammar’s floor ${floor.toFixed(3)}`, width - RIGHT, at - 8);
+  // On the left, where the curves stand high above the floor.
+  context.textAlign = "left";
+  context.fillText(`grammar’s floor ${floor.toFixed(3)}`, LEFT + 6, at - 8);
 }

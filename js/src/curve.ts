@@ -21,6 +21,16 @@ export function niceTicks(low: number, high: number, about: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
 }
 
+/** Share of the steps done whose training losses may leave the chart at the top: the first fall dwarfs all that follows. */
+const FALL = 0.04;
+
+/** The losses that have to be in sight (as curve.py's `in_sight`). */
+export function inSight(train: Point[], validations: Point[], floor: number | null): number[] {
+  const done = train.at(-1)?.step ?? 0;
+  const settled = train.filter(({ step }) => step >= FALL * done);
+  return [...settled, ...validations].map(({ loss }) => loss).concat(floor ?? []);
+}
+
 /** Losses on the vertical axis, from `bottom` up to `top`. */
 export function lossScale(losses: number[], bottom: number, top: number): Scale {
   const finite = losses.filter(Number.isFinite);

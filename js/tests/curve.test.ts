@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { lossScale, niceTicks, readPoints, stepScale } from "../src/curve.ts";
+import { inSight, lossScale, niceTicks, readPoints, stepScale } from "../src/curve.ts";
 
 it("puts round ticks around the losses", () => {
   expect(niceTicks(1.02, 4.9, 5)).toEqual([1, 2, 3, 4, 5]);
@@ -12,6 +12,13 @@ it("maps losses upwards and steps to the right, NaN aside", () => {
   expect([y.at(1), y.at(3)]).toEqual([200, 0]);
   const x = stepScale(500, 40, 540);
   expect([x.at(0), x.at(250), x.at(500)]).toEqual([40, 290, 540]);
+});
+
+it("lets the first fall leave the chart, nothing else", () => {
+  const train = Array.from({ length: 100 }, (_, i) => ({ step: i + 1, loss: i < 3 ? 9 : 2 }));
+  const losses = inSight(train, [{ step: 1, loss: 5 }], 1.5);
+  expect([Math.max(...losses), Math.min(...losses), losses.length]).toEqual([5, 1.5, 99]);
+  expect(inSight([{ step: 1, loss: 9 }], [], null)).toEqual([9]);
 });
 
 it("reads pairs of float32", () => {
