@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from attn_widgets import __version__
 from attn_widgets.errors import AttnError, ConfigError, TrainingInterrupted
@@ -75,15 +76,21 @@ def _train(parsed: Parsed) -> None:
 def _generate(parsed: Parsed) -> None:
     from attn_widgets import api
 
-    given = {"run": api.newest(parsed.given.get("runs", "attn_runs")), **parsed.given}
-    api.generate(_text(parsed), stream=True, **given)
+    api.generate(_text(parsed), stream=True, **_with_run(parsed))
 
 
 def _view(parsed: Parsed) -> None:
     from attn_widgets import api
 
-    given = {"run": api.newest(parsed.given.get("runs", "attn_runs")), "html": "attention.html", **parsed.given}
-    api.view(_text(parsed), **given)
+    api.view(_text(parsed), **{"html": "attention.html", **_with_run(parsed)})
+
+
+def _with_run(parsed: Parsed) -> dict[str, Any]:
+    """Add the newest run on disk, unless one is named."""
+    from attn_widgets import api
+
+    named = "run" in parsed.given
+    return parsed.given if named else {"run": api.newest(parsed.given.get("runs", "attn_runs")), **parsed.given}
 
 
 def _text(parsed: Parsed) -> str | None:
