@@ -16,7 +16,9 @@ import torch
 
 from attn_widgets import api
 from attn_widgets.api import state
+from attn_widgets.config import ModelConfig, TrainConfig
 from attn_widgets.errors import AttnError, ConfigError, RunError
+from attn_widgets.flags import options
 from attn_widgets.run import Run
 from attn_widgets.training import load_weights
 from tests.tiny import TEXT, TINY
@@ -371,3 +373,18 @@ def test_the_demo_runs_twice(capsys: pytest.CaptureFixture[str]) -> None:
         assert out.endswith("attention.html\n")
         assert "I love to eat pizza" in Path("attention.html").read_text()
     assert [path.name for path in Path("attn_runs").glob("[!.]*")] == ["demo"]
+
+
+CHOICES = [
+    (option.name, choice)
+    for option in options((ModelConfig, TrainConfig)).values()
+    for choice in option.choices
+    if option.name not in ("mixed_precision", "attention")
+]
+
+
+@pytest.mark.parametrize(("name", "choice"), CHOICES)
+def test_every_choice_trains(name: str, choice: str) -> None:
+    run = quick(**{name: choice, "steps": 1})
+    assert np.isfinite(run.history.train[0].loss)
+    assert choice in (getattr(run.model_config, name, None), getattr(run.train_config, name, None))

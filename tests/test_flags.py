@@ -214,3 +214,11 @@ def test_attention_choices_are_the_mechanisms() -> None:
     from attn_widgets.attention import MECHANISMS
 
     assert choices(ModelConfig, "attention") == set(MECHANISMS)
+
+
+def test_tokenizers_and_number_formats_are_those_there_are() -> None:
+    from attn_widgets.text.tokenizers import Kind
+    from attn_widgets.training.precision import Precision
+
+    assert choices(TrainConfig, "tokenizer") == {"auto", *get_args(Kind)}
+    assert choices(TrainConfig, "mixed_precision") == {"auto", *get_args(Precision)}
