@@ -44,7 +44,7 @@ function drawArc(context: CanvasRenderingContext2D, from: number, to: number, ba
   context.beginPath();
   if (from === to) {
     // A token that looks at itself: a loop above it.
-    const size = Math.min(11, layout.arcs / 4);
+    const size = Math.min(14, layout.arcs / 3);
     context.moveTo(from, base);
     context.bezierCurveTo(from - 1.6 * size, base - 2 * size, from + 1.6 * size, base - 2 * size, from, base);
   } else {

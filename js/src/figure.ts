@@ -34,6 +34,7 @@ export class Figure {
   #layout: Layout | null = null;
   #matrix: { head: Head; key: string; canvas: HTMLCanvasElement } | null = null;
   #labels = new Map<string, string>();
+  #widths = new WeakMap<string[], number>();
   #font = "";
 
   get layout(): Layout | null {
@@ -45,10 +46,12 @@ export class Figure {
     const context = this.#context;
     if (!context) return layOut({ width, rows: 1, columns: 1, rowLabel: 0, columnLabel: 0, tail: 0, ratio });
     context.font = `12px ${theme.font}`;
-    if (this.#font !== context.font) this.#labels.clear();
+    if (this.#font !== context.font) {
+      this.#labels.clear();
+      this.#widths = new WeakMap();
+    }
     this.#font = context.font;
-    const widest = (tokens: string[], limit: number): number =>
-      tokens.reduce((most, token) => Math.max(most, context.measureText(this.#label(token, limit)).width), 0);
+    const widest = (tokens: string[], limit: number): number => this.#widest(context, tokens, limit);
     const demand: Demand = {
       width,
       rows: picture.rows.length,
@@ -232,9 +235,14 @@ export class Figure {
     return head && head.states[cell] === VALUE ? (head.weights[cell] ?? null) : null;
   }
 
+  /** Width of the widest label of a token list, measured once. */
   #widest(context: CanvasRenderingContext2D, tokens: string[], limit: number): number {
+    const known = this.#widths.get(tokens);
+    if (known !== undefined) return known;
     this.#setFont(context, 12, false, null);
-    return tokens.reduce((most, token) => Math.max(most, context.measureText(this.#label(token, limit)).width), 0);
+    const width = tokens.reduce((most, token) => Math.max(most, context.measureText(this.#label(token, limit)).width), 0);
+    this.#widths.set(tokens, width);
+    return width;
   }
 
   #setFont(context: CanvasRenderingContext2D, size: number, bold: boolean, theme: Theme | null): void {

@@ -40,6 +40,7 @@ const FLAT_PAD = 12;
 const LARGEST_FLAT = 68;
 const LARGEST_UPRIGHT = 34;
 const FLAT_HEIGHT = 30;
+const COMFORTABLE = 46;
 /** Rows are stretched up to this height while all of them fit into TALL. */
 const READABLE = 14;
 const TALL = 560;
@@ -56,7 +57,7 @@ export function layOut(demand: Demand): Layout {
   const x = Math.ceil(rowLabel) + GAP;
   const room = Math.max(40, width - x - tail - 2) / Math.max(1, columns);
   const flat = columnLabel + FLAT_PAD <= Math.min(room, LARGEST_FLAT);
-  const wanted = flat ? Math.max(columnLabel + FLAT_PAD, FLAT_HEIGHT + 4) : LARGEST_UPRIGHT;
+  const wanted = flat ? Math.max(columnLabel + FLAT_PAD, COMFORTABLE) : LARGEST_UPRIGHT;
   const cellWidth = snap(Math.min(room, wanted), ratio);
   let cellHeight = flat ? FLAT_HEIGHT : cellWidth;
   const stretched = Math.min(READABLE, TALL / Math.max(1, rows));

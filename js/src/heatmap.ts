@@ -1,6 +1,6 @@
 /** Paints one head's matrix; masked, zero, NaN and not captured each have a look of their own. */
 
-import { level } from "./colours.ts";
+import { level, type Rgb, rgb } from "./colours.ts";
 import type { Layout } from "./geometry.ts";
 import type { Theme } from "./theme.ts";
 import { type Head, MASKED, NOT_CAPTURED, VALUE } from "./wire.ts";
@@ -8,18 +8,20 @@ import { type Head, MASKED, NOT_CAPTURED, VALUE } from "./wire.ts";
 /** Cells from this size on are parted by a hairline and carry marks (dot for zero, × for NaN). */
 const ROOMY = 9;
 
+/** A colour as the four bytes of a pixel, in the order in which this machine reads them. */
+const opaque = (colour: Rgb): number => new Uint32Array(Uint8Array.of(...colour, 255).buffer)[0]!;
+
 /** One pixel a cell, transparent where there is no weight: what the screen shows, scaled up. */
 export function pixels(head: Head, theme: Theme): Uint8ClampedArray<ArrayBuffer> {
-  const out = new Uint8ClampedArray(4 * head.weights.length);
-  const nan = Number.parseInt(theme.nan.slice(1), 16);
-  for (let i = 0; i < head.weights.length; i++) {
+  const out = new Uint32Array(head.weights.length);
+  const colours = Uint32Array.from(theme.palette, opaque);
+  const nan = opaque(rgb(theme.nan));
+  for (let i = 0; i < out.length; i++) {
     if (head.states[i] !== VALUE) continue;
     const weight = head.weights[i]!;
-    const colour = theme.palette[level(weight)];
-    out.set(colour && Number.isFinite(weight) ? colour : [nan >> 16, (nan >> 8) & 255, nan & 255], 4 * i);
-    out[4 * i + 3] = 255;
+    out[i] = Number.isFinite(weight) ? colours[level(weight)]! : nan;
   }
-  return out;
+  return new Uint8ClampedArray(out.buffer);
 }
 
 /** Paint the matrix into a canvas of its own, in device pixels. */

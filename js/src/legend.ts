@@ -1,7 +1,7 @@
 /** The legend: the colour scale, the four states that are no colour on it, and how to read the figure. */
 
 import { css } from "./colours.ts";
-import { h } from "./dom.ts";
+import { h, say } from "./dom.ts";
 import type { Theme } from "./theme.ts";
 
 export class Legend {
@@ -10,6 +10,7 @@ export class Legend {
   readonly keys: HTMLElement;
   #bar = h("span", { class: "attn-scale-bar" });
   #states: [HTMLElement, HTMLElement, HTMLElement, HTMLElement];
+  #theme: Theme | null = null;
   #reading = h("p", { class: "attn-reading" });
 
   constructor() {
@@ -25,6 +26,10 @@ export class Legend {
   }
 
   set(theme: Theme, predicts: boolean): void {
+    const next = predicts ? " Right of a row stands the token that the model predicts next there, with its probability." : "";
+    say(this.#reading, `A row is the reading position, a column is what it looks at.${next}`);
+    if (theme === this.#theme) return;
+    this.#theme = theme;
     const stops = theme.palette.filter((_, i) => i % 15 === 0).map(css);
     this.#bar.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
     const [masked, zero, nan, unknown] = this.#states;
@@ -33,8 +38,5 @@ export class Legend {
     zero.style.background = `radial-gradient(circle, ${theme.unknown} 1.2px, ${ground} 1.7px)`;
     nan.style.background = `linear-gradient(45deg, transparent 44%, ${theme.surface} 44% 56%, transparent 56%), linear-gradient(-45deg, ${theme.nan} 44%, ${theme.surface} 44% 56%, ${theme.nan} 56%)`;
     unknown.style.background = `radial-gradient(circle at 1px 1px, ${theme.unknown} 0.8px, transparent 1px) 0 0 / 4px 4px`;
-    this.#reading.textContent =
-      "A row is the reading position, a column is what it looks at." +
-      (predicts ? " Right of a row stands the token that the model predicts next there, with its probability." : "");
   }
 }

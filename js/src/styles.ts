@@ -30,8 +30,8 @@ export default `
 
 .attn-top { display: flex; align-items: baseline; gap: 14px; min-height: 30px; }
 .attn-name { font-size: 21px; font-weight: 650; letter-spacing: -.01em; line-height: 1.2; white-space: nowrap; }
-.attn-say { color: var(--attn-ink); flex: 1; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.attn-text { color: var(--attn-muted); max-width: 45%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.attn-say { color: var(--attn-ink); flex: 1; min-width: 0; overflow-wrap: anywhere; }
+.attn-text { color: var(--attn-muted); flex: 0 99 auto; min-width: 4em; max-width: 45%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 
 .attn-controls { display: flex; flex-wrap: wrap; gap: 6px 18px; align-items: center; padding: 8px 0 10px; border-bottom: 1px solid var(--attn-line); }
 .attn-stepper { display: flex; align-items: center; gap: 4px; }
@@ -74,7 +74,7 @@ export default `
 .attn h3.attn-title { font-size: 12px; font-weight: 600; padding-bottom: 4px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .attn ol.attn-list { list-style: none; max-height: 250px; overflow-y: auto; scrollbar-width: thin; }
 .attn button.attn-entry {
-  display: grid; grid-template-columns: minmax(0, 1fr) 64px 66px; gap: 8px; align-items: center;
+  display: grid; grid-template-columns: minmax(0, 1fr) 60px 72px; gap: 8px; align-items: center;
   width: 100%; text-align: left; padding: 1px 4px; border-radius: 3px; line-height: 20px;
 }
 .attn button.attn-entry:hover { background: var(--attn-raised); }
