@@ -36,7 +36,7 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(state, "_last", None)
     yield tmp_path
-    assert not [*tmp_path.glob(".attn-tokens-*"), *tmp_path.glob("attn_runs/.*.old")]
+    assert not [*tmp_path.rglob(".attn-tokens-*"), *tmp_path.glob("attn_runs/.*.old")]
 
 
 def quick(**options: Any) -> Run:

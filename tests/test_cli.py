@@ -26,7 +26,7 @@ def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(state, "_last", None)
     yield tmp_path
-    assert not [*tmp_path.glob(".attn-tokens-*")]
+    assert not [*tmp_path.rglob(".attn-tokens-*")]
 
 
 def call(line: str) -> int:

@@ -227,6 +227,7 @@ BAD = [
     ("%attn_train --name ../x", "--name '../x' cannot be a folder's name; use letters, digits, '_', '-' and '.'"),
     ("%attn_train --name /tmp/x", "--name '/tmp/x' cannot be a folder's name; use letters, digits, '_', '-' and '.'"),
     ("%attn_train --resume --name mine", "--resume --name mine: no such run; there is no run in attn_runs yet"),
+    ("%attn_train --runs one.txt", "one.txt is no folder; give another folder"),
     ("%attn_train --context 4000 $text", "--context 4000 is longer than the text of "),
     ("%attn_train empty.txt", "empty.txt"),
     ("%attn_train one.txt", "one.txt"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -61,6 +62,7 @@ def place(store: StoreConfig, default: str) -> Path:
         For a name that is taken, or to be resumed and not there.
     """
     runs = Path(store.runs)
+    nearest_folder(runs)
     if store.name is None:
         numbered = _numbered(default)
         taken = [name for name in run_names(runs) if re.fullmatch(rf"{re.escape(default)}(-\d+)?", name)]
@@ -80,6 +82,22 @@ def place(store: StoreConfig, default: str) -> Path:
             f"--name {store.name}: this run is there already; add --resume or --overwrite, or take another name"
         )
     return folder
+
+
+def nearest_folder(runs: str | Path) -> Path:
+    """Find the folder of runs, or where it is not there yet, the one it will be made in.
+
+    Raises
+    ------
+    RunError
+        When nothing can be written there.
+    """
+    path = Path(runs).absolute()
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        what = "cannot be written to" if there.is_dir() else "is no folder"
+        raise RunError(f"--runs {runs}: {there} {what}; give another folder")
+    return there
 
 
 @contextmanager

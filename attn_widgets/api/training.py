@@ -14,7 +14,7 @@ from attn_widgets.api import show as shown
 from attn_widgets.api.plan import Plan, check_length, plan_new, plan_resumed
 from attn_widgets.api.source import Source, check_source, simplify, write_source
 from attn_widgets.api.state import remember
-from attn_widgets.api.store import held
+from attn_widgets.api.store import held, nearest_folder
 from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, TrainingInterrupted
 from attn_widgets.flags import VERBS, build, help_text, keywords
@@ -64,7 +64,8 @@ def train(
         raise ConfigError("corpus and text exclude each other; give one of them")
     source = simplify(corpus)
     plan = (plan_resumed if store.resume else plan_new)(source, text, store, given)
-    with TemporaryDirectory(prefix=".attn-tokens-", dir=_nearest_folder(store.runs)) as scratch:
+    # A large text's tokens lie beside the runs, on the same disk, while it is trained on.
+    with TemporaryDirectory(prefix=".attn-tokens-", dir=nearest_folder(store.runs)) as scratch:
         tokens = encode_corpus(plan.corpus, plan.tokenizer, Path(scratch), plan.config.validation_tokens)
         check_length(plan, tokens)
         with held(plan.folder, store) as folder:
@@ -76,11 +77,6 @@ def train(
 
 
 train.__doc__ = f"{train.__doc__}\n    {help_text(VERBS['train'], 'Flags:', everything=True)}"
-
-
-def _nearest_folder(path: str) -> Path:
-    """Where a large text's tokens lie while it is trained on: beside the runs, on the same disk."""
-    return next(parent for parent in Path(path).absolute().parents if parent.is_dir())
 
 
 def _prepared(plan: Plan, folder: Path, tokens: TokenFiles, source: Source, text: Any) -> Run:
