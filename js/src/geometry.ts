@@ -122,5 +122,5 @@ export function arc(from: number, to: number, base: number, most: number): Arc {
 export function stroke(weight: number): { width: number; alpha: number } | null {
   if (!(weight >= 0.01)) return null;
   const w = Math.min(1, weight);
-  return { width: 0.75 + 4.25 * w, alpha: 0.18 + 0.82 * w };
+  return { width: 0.75 + 4.25 * w, alpha: 0.3 + 0.7 * w };
 }
