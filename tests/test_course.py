@@ -25,7 +25,7 @@ def test_reports_begin_with_the_start_and_end_with_the_end(tmp_path: Path) -> No
     assert (first.phase, first.step, first.steps, first.train_loss) == ("start", 0, 6, None)
     assert first.seconds_left > 0
     assert first.tokens_per_second > 0
-    assert first.note.startswith("cpu; 1 threads; ")
+    assert first.note.startswith("cpu; 1 thread; ")
     assert first.note.endswith("float32")
     assert (last.phase, last.step, last.seconds_left, last.floor) == ("done", 6, 0.0, 0.693)
     assert last.validation is not None

@@ -112,7 +112,8 @@ def _notes(stepper: Stepper, tokens: TokenFiles, config: TrainConfig, threads: s
     """One line on what was chosen for the person."""
     formats = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
     notes = [stepper.device.type if stepper.world == 1 else f"{stepper.world} processes on {stepper.device.type}"]
-    notes += [f"{torch.get_num_threads()} threads", threads, formats[stepper.timing.precision]]
+    count = torch.get_num_threads()
+    notes += ["1 thread" if count == 1 else f"{count} threads", threads, formats[stepper.timing.precision]]
     if tokens.validation_capped:
         notes.append(f"validation on the first {len(tokens.validation):,} tokens (--validation-tokens)")
     return "; ".join(notes)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast, overload
 
 import torch
@@ -55,12 +55,12 @@ def _by_gram(x: Tensor) -> Tensor:
     a, b, c = QUINTIC
     gram = x @ x.mT  # (matrix, row, row)
     identity = torch.eye(gram.shape[-1], dtype=x.dtype, device=x.device)
-    product = None
-    for _ in range(ITERATIONS):
+    product = identity
+    for i in range(ITERATIONS):
         factor = torch.baddbmm(gram, gram, gram, beta=b, alpha=c) + a * identity
-        gram = factor @ gram @ factor
-        product = factor if product is None else factor @ product
-    assert product is not None
+        product = factor @ product if i else factor
+        if i < ITERATIONS - 1:
+            gram = factor @ gram @ factor
     return product @ x
 
 
@@ -80,12 +80,19 @@ class Groups(Optimizer):
         Decay of AdamW's moments.
     dtype
         Number format of Muon's iteration.
+    stacked
+        Rows of each map in a matrix that stacks several (query, key and value): each is
+        orthogonalised on its own.
     """
 
     def __init__(
-        self, groups: list[dict[str, Any]], betas: tuple[float, float] = (0.9, 0.95), dtype: torch.dtype = torch.float32
+        self,
+        groups: list[dict[str, Any]],
+        betas: tuple[float, float] = (0.9, 0.95),
+        dtype: torch.dtype = torch.float32,
+        stacked: Mapping[nn.Parameter, tuple[int, ...]] | None = None,
     ) -> None:
-        self._betas, self._dtype = betas, dtype
+        self._betas, self._dtype, self._stacked = betas, dtype, stacked or {}
         super().__init__(groups, {"method": "adamw", "lr": 1e-3, "weight_decay": 0.0})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -132,11 +139,17 @@ class Groups(Optimizer):
         )  # fmt: skip
 
     def _muon(self, parameters: list[Tensor], rate: float, decay: float) -> None:
-        nesterov = [self._momentum(p) for p in parameters]
-        for p, update in zip(parameters, self._orthogonal(nesterov), strict=True):
+        nesterov = [piece for p in parameters for piece in self._maps(p, self._momentum(p))]
+        maps = [piece for p in parameters for piece in self._maps(p, p)]
+        for weight, update in zip(maps, self._orthogonal(nesterov), strict=True):
             if decay:
-                p.mul_(1 - rate * decay)
-            p.add_(update, alpha=-rate * math.sqrt(max(1.0, p.shape[0] / p.shape[1])))
+                weight.mul_(1 - rate * decay)
+            weight.add_(update, alpha=-rate * math.sqrt(max(1.0, weight.shape[0] / weight.shape[1])))
+
+    def _maps(self, parameter: Tensor, values: Tensor) -> Sequence[Tensor]:
+        """Views of the linear maps that a parameter stacks; `values` has its shape."""
+        rows = self._stacked.get(cast(nn.Parameter, parameter))
+        return [values] if rows is None else torch.split_with_sizes(values, rows)
 
     def _momentum(self, parameter: Tensor) -> Tensor:
         """Add the gradient to the running mean, and look one step ahead of it."""
@@ -169,7 +182,8 @@ def make_optimizer(model: nn.Module, config: TrainConfig, dtype: torch.dtype = t
     Parameters
     ----------
     model
-        Its ``parameter_groups()`` tell hidden matrices, embeddings and gains apart.
+        Its ``parameter_groups()`` tell hidden matrices, embeddings and gains apart, its
+        ``stacked_rows()`` the maps within a matrix.
     config
         ``optimizer``, rates, betas and weight decay.
     dtype
@@ -188,7 +202,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig, dtype: torch.dtype = t
         {"params": roles["embeddings"] + roles["gains"], "method": "adamw",
          "lr": config.embedding_rate if muon else config.peak_rate},
     ]  # fmt: skip
-    optimizer = Groups(groups, (config.beta1, config.beta2), dtype)
+    optimizer = Groups(groups, (config.beta1, config.beta2), dtype, cast(Any, model).stacked_rows())
     for group in optimizer.param_groups:
         group["peak"] = group["lr"]
     return optimizer
