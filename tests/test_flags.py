@@ -12,7 +12,7 @@ import pytest
 
 from attn_widgets.config import ModelConfig, StoreConfig, TrainConfig
 from attn_widgets.errors import ConfigError
-from attn_widgets.flags import VERBS, Variable, build, help_text, keywords, options, parse
+from attn_widgets.flags import VERBS, Variable, Verb, build, help_text, keywords, options, parse
 
 TRAIN, GENERATE, VIEW = VERBS["train"], VERBS["generate"], VERBS["view"]
 
@@ -180,14 +180,14 @@ def test_wrong_keywords(name: str, value: object, message: str) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.name)
-def test_every_field_is_one_option_with_help(verb: object) -> None:
+def test_every_field_is_one_option_with_help(verb: Verb) -> None:
     names = [f.name for config in verb.configs for f in fields(config)]
     assert sorted(names) == sorted(options(verb.configs)), "two dataclasses of a verb share a name"
     assert all(o.help and not o.help.endswith(".") for o in options(verb.configs).values())
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=lambda verb: verb.name)
-def test_help_shows_the_common_flags_and_on_request_all(verb: object) -> None:
+def test_help_shows_the_common_flags_and_on_request_all(verb: Verb) -> None:
     short, every = (help_text(verb, "x", everything=e).split() for e in (False, True))
     found = options(verb.configs).values()
     assert {o.flag for o in found if o.common} == {w for w in short if w.startswith("--")} & {o.flag for o in found}

@@ -128,7 +128,7 @@ def test_the_magics_are_registered_once(shell: InteractiveShell) -> None:
 
 
 def test_question_mark_shows_the_flags(shell: InteractiveShell) -> None:
-    doc = shell.object_inspect("%attn_train")["docstring"]
+    doc = shell.object_inspect("%attn_train")["docstring"] or ""
     assert "--learning-rate X" in doc
     assert "--help-all" in doc
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from torch import nn
 
 from attn_widgets.api import show as shown
 from attn_widgets.api.plan import Plan, check_length, plan_new, plan_resumed
@@ -98,7 +98,11 @@ def _fit(run: Run, plan: Plan, tokens: TokenFiles, resume: bool, quiet: bool) ->
     report: Callable[[Progress], None] = shown.ignore
     if not quiet:
         report = shown.progress_view(_first_line(plan, tokens, model), run.history if resume else None)
-    record = partial(record_moment, run.folder, tokenizer=run.tokenizer, probe=plan.probe)
+
+    def record(step: int, model: nn.Module) -> None:
+        assert isinstance(model, Transformer)
+        record_moment(run.folder, step, model, run.tokenizer, plan.probe)
+
     try:
         fit(
             model, tokens, plan.config, folder=run.folder, report=report, floor=plan.corpus.floor, resume=resume,
