@@ -74,7 +74,7 @@ class ModelConfig:
     attention: Literal["scaled_dot"] = option("scaled_dot", "attention mechanism")
     kv_heads: int | None = option(None, "grouped key/value heads (default: as many as heads)", low=1)
     positions: Literal["rotary", "learned", "sinusoidal"] = option("rotary", "how positions enter")
-    rope_theta: float = option(10_000.0, "base of the rotary frequencies", low=1)
+    rope_theta: float = option(100.0, "base of the rotary frequencies (10000 for contexts of thousands)", low=1)
     norm: Literal["rms", "layer"] = option("rms", "RMSNorm or LayerNorm, before each sublayer")
     norm_eps: float = option(1e-5, "added to the variance in the norm", low=0)
     qk_norm: bool = option(False, "normalise queries and keys of each head")
@@ -123,7 +123,7 @@ class ModelConfig:
 class TrainConfig:
     """How a model is trained, and on what cut of the text."""
 
-    steps: int = option(500, "optimizer steps", common=True, low=1)
+    steps: int = option(1000, "optimizer steps", common=True, low=1)
     minutes: float | None = option(
         None,
         "train for this long instead of --steps; the schedule follows the clock",
@@ -137,7 +137,7 @@ class TrainConfig:
     learning_rate: float | None = option(
         None, "peak learning rate (default: 0.02 for muon, 0.003 for adamw)", common=True, low=0, exclusive=True
     )
-    embedding_rate: float = option(0.003, "AdamW rate of embeddings, head and gains under muon", low=0, exclusive=True)
+    embedding_rate: float = option(0.01, "AdamW rate of embeddings, head and gains under muon", low=0, exclusive=True)
     weight_decay: float = option(0.0, "decoupled weight decay of the matrices", low=0)
     beta1: float = option(0.9, "AdamW's first-moment decay", low=0, high=0.9999)
     beta2: float = option(0.95, "AdamW's second-moment decay", low=0, high=0.9999)

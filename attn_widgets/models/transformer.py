@@ -228,6 +228,11 @@ class Transformer(nn.Module):
             groups["matrices" if hidden else "embeddings" if outer else "gains"].append(parameter)
         return groups
 
+    def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
+        """Rows of the query, key and value map in each matrix that stacks the three."""
+        query, key = self.config.dim, self.config.key_value_heads * self.config.head_dim
+        return {parameter: (query, key, key) for name, parameter in self.named_parameters() if name.endswith("qkv.weight")}
+
     def _embed(self, ids: Tensor, start: int) -> Tensor:
         x = self.embedding(ids)
         table = self.sinusoids if self.positions is None else self.positions.weight
@@ -254,7 +259,10 @@ class Transformer(nn.Module):
         return {layer: torch.tensor(these, device=device) for layer, these in chosen.items()}
 
     def _initialise(self) -> None:
-        """GPT-2's: normal with deviation 0.02, smaller by √(2 · layers) where a sublayer writes to the stream."""
+        """GPT-2's: normal with deviation 0.02, smaller by √(2 · layers) where a sublayer writes to the stream.
+
+        The token embedding is larger unless it is the head too: heads that copy appear sooner.
+        """
         small = 0.02 / (2 * self.config.layers) ** 0.5
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
@@ -262,3 +270,5 @@ class Transformer(nn.Module):
             elif "norm" not in name:
                 writes = name.endswith(("output.weight", "down.weight"))
                 nn.init.normal_(parameter, std=small if writes else 0.02)
+        if not self.config.tied:
+            nn.init.normal_(self.embedding.weight, std=0.3)
