@@ -116,14 +116,14 @@ def test_python_m(env: dict[str, str]) -> None:
         assert done.stderr == "attn-widgets: --steps must be a whole number; given 'x'\n"
 
 
-def test_help_and_flag_errors_do_not_load_torch(env: dict[str, str]) -> None:
+def test_help_and_errors_do_not_load_torch(env: dict[str, str]) -> None:
     code = (
         "import sys; from attn_widgets.cli import main\n"
-        "codes = [main(['train', '--help-all']), main(['train', '--hed', '3'])]\n"
+        "codes = [main(['train', '--help-all']), main(['train', '--hed', '3']), main(['train', '--heads', '5']), main(['train', 'no.txt'])]\n"
         "print(codes, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("[0, 2] False\n")
+    assert done.stdout.endswith("[0, 2, 2, 2] False\n")
 
 
 def test_control_c_is_code_130_and_resumes(env: dict[str, str]) -> None:

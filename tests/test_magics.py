@@ -17,9 +17,9 @@ from traitlets.config import Config
 
 from attn_widgets import api
 from attn_widgets.api import state
+from attn_widgets.api.heavy import interrupt_afterwards
 from attn_widgets.errors import AttnError
 from attn_widgets.magics import register
-from attn_widgets.magics.api import interrupt_afterwards
 from attn_widgets.panels.heads import HeadPanel
 from attn_widgets.run import Generation, Run
 from tests.tiny import FLAGS, TEXT, TINY

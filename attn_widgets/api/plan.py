@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from attn_widgets.api.heavy import load_torch
 from attn_widgets.api.source import Source, read_source
 from attn_widgets.api.store import existing, place
 from attn_widgets.config import ModelConfig, StoreConfig, TrainConfig, flag_name
 from attn_widgets.errors import ConfigError, CorpusError
 from attn_widgets.flags import build
-from attn_widgets.run import Run
 from attn_widgets.text.batches import TokenFiles
 from attn_widgets.text.corpus import Corpus, load_corpus
 from attn_widgets.text.tokenizers import Tokenizer, train_tokenizer
@@ -23,9 +23,17 @@ CHANGEABLE = ("steps", "minutes")
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be trained, on what, and where; nothing is on disk yet."""
+    """What is to be trained, on what, and where; nothing is on disk yet.
+
+    Attributes
+    ----------
+    source, in_memory
+        Where the text is from: as `load_corpus` takes it, or a text in memory.
+    """
 
     folder: Path
+    source: Source
+    in_memory: bool
     corpus: Corpus
     tokenizer: Tokenizer
     model_config: ModelConfig
@@ -45,7 +53,8 @@ def plan_new(source: Source, text: Any, store: StoreConfig, given: Mapping[str, 
     corpus = load_corpus(source, text=text, validation=config.validation, seed=config.seed)
     folder = place(store, corpus.name)
     kind = corpus.tokenizer if config.tokenizer == "auto" else config.tokenizer
-    return Plan(folder, corpus, train_tokenizer(kind, corpus, config.vocab_size), model_config, config)
+    tokenizer = train_tokenizer(kind, corpus, config.vocab_size)
+    return Plan(folder, source, text is not None, corpus, tokenizer, model_config, config)
 
 
 def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[str, Any]) -> Plan:
@@ -54,6 +63,9 @@ def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[s
         folder = place(store, load_corpus(source, text=text).name)
     else:
         folder = existing(store.runs, store.name, "--resume --name")
+    load_torch()
+    from attn_widgets.run import Run
+
     run = Run.load(folder)
     recorded = {**vars(run.model_config), **vars(run.train_config)}
     for name, value in given.items():
@@ -70,7 +82,7 @@ def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[s
     if source is None and text is None:
         source = read_source(folder)
     corpus = load_corpus(source, text=text, validation=config.validation, seed=config.seed)
-    return Plan(folder, corpus, run.tokenizer, run.model_config, config)
+    return Plan(folder, source, text is not None, corpus, run.tokenizer, run.model_config, config)
 
 
 def check_length(plan: Plan, tokens: TokenFiles) -> None:

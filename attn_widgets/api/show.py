@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from attn_widgets.history import History, Progress
 from attn_widgets.progress import ProgressBar, is_plain
-from attn_widgets.run import Run
 from attn_widgets.training import is_main_process
+
+if TYPE_CHECKING:
+    from attn_widgets.run import Run
 
 SURE = 0.95
 """A skill of which this share is right is mastered."""
@@ -26,8 +29,8 @@ def is_quiet(show: bool) -> bool:
     return not show or is_plain() or not is_main_process()
 
 
-def progress_view(first_line: str, history: History | None) -> Callable[[Progress], None]:
-    """Return what shows the loop's reports, with one line before the first step; `history` is a resumed run's."""
+def progress_view(parameters: int, history: History | None) -> Callable[[Progress], None]:
+    """Return what shows the loop's reports, with a line before the first step; `history` is a resumed run's."""
     notebook = in_notebook()
     if notebook:
         from attn_widgets.panels.training import TrainingPanel
@@ -39,8 +42,7 @@ def progress_view(first_line: str, history: History | None) -> Callable[[Progres
 
     def show(progress: Progress) -> None:
         if progress.phase == "start":
-            print(f"{first_line}; about {_duration(progress.seconds_left)}")
-            print(progress.note)
+            print(f"{parameters:,} parameters; about {_duration(progress.seconds_left)}; {progress.note}", flush=True)
             if notebook:
                 from IPython.display import display
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from attn_widgets.api.store import listed, run_names
 from attn_widgets.errors import RunError
-from attn_widgets.run import Run
 
 if TYPE_CHECKING:
-    from attn_widgets.run import Generation
+    from attn_widgets.run import Generation, Run
 
 
 class Last(NamedTuple):
@@ -62,6 +61,8 @@ def open_run(run: Run | str | None, runs: str | Path) -> Run:
     RunError
         When there is no such run.
     """
+    from attn_widgets.run import Run
+
     if run is None:
         return last_run(runs)
     if isinstance(run, Run):

@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, RunError
 from attn_widgets.training import RunLock, is_main_process
-from attn_widgets.training.checkpoint import pointers
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 
@@ -122,6 +121,8 @@ def held(folder: Path, store: StoreConfig) -> Iterator[Path]:
         try:
             yield folder
         finally:
+            from attn_widgets.training.checkpoint import pointers  # loads torch
+
             if not pointers(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 if aside.exists():

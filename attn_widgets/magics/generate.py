@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from attn_widgets.errors import ConfigError
-from attn_widgets.magics.api import load
 from attn_widgets.magics.line import Call
 
 if TYPE_CHECKING:
@@ -16,9 +15,11 @@ if TYPE_CHECKING:
 
 def run(call: Call) -> Generation:
     """Continue the prompt, printing text as it comes."""
+    from attn_widgets import api  # not on top: it loads torch
+
     if call.cell is not None and call.words:
         raise ConfigError("%%attn_generate continues the cell's body; for a prompt on the line use %attn_generate")
-    generation: Generation = load().generate(call.text(), stream=True, **call.options)
+    generation: Generation = api.generate(call.text(), stream=True, **call.options)
     if hasattr(call.shell, "kernel"):
         _keep_silent(generation, call.shell)
     return generation

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from attn_widgets.errors import ConfigError
 from attn_widgets.flags import Variable
-from attn_widgets.magics.api import load
 from attn_widgets.magics.line import Call
 
 if TYPE_CHECKING:
@@ -15,9 +14,11 @@ if TYPE_CHECKING:
 
 def run(call: Call) -> Run:
     """Train on files, on a variable, or on the cell's body."""
+    from attn_widgets import api  # not on top: it loads NumPy and the tokenizers
+
     text = _text_in_memory(call)
     corpus = [word for word in call.words if isinstance(word, str)]
-    trained: Run = load().train(corpus or None, text=text, **_options(call))
+    trained: Run = api.train(corpus or None, text=text, **_options(call))
     return trained
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attn_widgets.magics.api import load
 from attn_widgets.magics.line import Call
 
 if TYPE_CHECKING:
@@ -13,5 +12,7 @@ if TYPE_CHECKING:
 
 def run(call: Call) -> HeadPanel:
     """Make the panel on a text or on the last generation."""
-    panel: HeadPanel = load().view(call.text(), **call.options)
+    from attn_widgets import api  # not on top: it loads torch
+
+    panel: HeadPanel = api.view(call.text(), **call.options)
     return panel

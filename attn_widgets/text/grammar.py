@@ -61,10 +61,11 @@ STATES = {"tired": "goes home", "cold": "wears a coat", "bored": "reads a book"}
 
 MOST_PHRASES = 3
 MOST_DISTRACTORS = 4
-FEWEST_ITEMS, MOST_ITEMS = 3, 6
+MOST_ITEMS = 6
+LAST_ITEM = {3: 0.1, 4: 0.2, 5: 0.4}  # chance that a list this long ends, so that few are short
 STOP = 0.5  # chance that no further phrase or distractor follows: far above any single word that could
 HUNGRY = 0.4
-BOTH = 0.4  # chance that a line about two people says something of each
+BOTH = 0.3  # chance that a line about two people says something of each
 
 
 class Line(Protocol):
@@ -197,8 +198,7 @@ def _agreement(line: Line) -> None:
 def _list(line: Line, needy: str) -> None:
     chosen: list[str] = []
     while len(chosen) < MOST_ITEMS:
-        # every length from the fewest to the most items is equally likely
-        stop = 0.0 if len(chosen) < FEWEST_ITEMS else 1 / (MOST_ITEMS - len(chosen) + 1)
+        stop = LAST_ITEM.get(len(chosen), 0.0)
         left = even((item for item in ITEMS if item not in chosen), 1 - stop)
         item = line.pick({".": stop, **left} if stop else left)
         if item == ".":

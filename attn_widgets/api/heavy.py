@@ -1,34 +1,36 @@
-"""The way to `attn_widgets.api`, which loads torch, from magics, which must work where torch does not."""
+"""Torch, which takes two seconds to import: imported when there is something for it to do, and not before."""
 
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 
 from attn_widgets.errors import AttnError
 
 
-def load() -> ModuleType:
-    """Import `attn_widgets.api`.
+def load_torch() -> None:
+    """Import torch and what is built on it.
 
     Raises
     ------
     AttnError
-        One line where PyTorch or another library cannot be imported.
+        One line where PyTorch cannot be imported.
     """
+    if "torch" in sys.modules and "attn_widgets.run" in sys.modules:
+        return
     try:
         with interrupt_afterwards():
-            from attn_widgets import api
+            import attn_widgets.run
+            import attn_widgets.training.course  # noqa: F401
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         name = getattr(error, "name", None) or "PyTorch"
         raise AttnError(
             f"{name} cannot be imported ({first}); try: python -m pip install --force-reinstall torch"
         ) from error
-    return api
 
 
 @contextmanager

@@ -1,0 +1,75 @@
+"""From a plan and its tokens to a trained run: the part of `train` that needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from attn_widgets.api import show as shown
+from attn_widgets.api.plan import Plan
+from attn_widgets.api.source import check_source, write_source
+from attn_widgets.api.state import remember
+from attn_widgets.history import Progress
+from attn_widgets.models import MODELS, Transformer
+from attn_widgets.run import Run, record_moment
+from attn_widgets.text.batches import TokenFiles
+from attn_widgets.training import fit, is_main_process
+from attn_widgets.training.checkpoint import pointers
+
+
+def fit_run(plan: Plan, folder: Path, tokens: TokenFiles, *, resume: bool, quiet: bool) -> Run:
+    """Train; whatever happens, a run with a checkpoint is the last run.
+
+    Parameters
+    ----------
+    folder
+        Of the run, held by the caller.
+    tokens
+        Of the plan's corpus.
+    resume
+        Whether to go on where the run stopped.
+    quiet
+        Whether to show nothing on the way.
+    """
+    run = _prepared(plan, folder, tokens)
+    model = _fresh_model(plan)
+    report: Callable[[Progress], None] = shown.ignore
+    if not quiet:
+        report = shown.progress_view(model.num_parameters(), run.history if pointers(folder) else None)
+
+    def record(step: int, model: nn.Module) -> None:
+        assert isinstance(model, Transformer)
+        record_moment(run.folder, step, model, run.tokenizer, plan.probe)
+
+    try:
+        fit(
+            model, tokens, plan.config, folder=run.folder, report=report, floor=plan.corpus.floor, resume=resume,
+            on_moment=record if plan.config.moments else None,
+        )  # fmt: skip
+    finally:
+        if pointers(run.folder):
+            remember(run)
+    return run
+
+
+def _prepared(plan: Plan, folder: Path, tokens: TokenFiles) -> Run:
+    """Write what a run is before its first step."""
+    resumes = bool(pointers(folder))
+    if resumes:
+        check_source(folder, tokens)
+        if not is_main_process():
+            return Run.load(folder)
+    run = Run.create(folder, plan.corpus, plan.tokenizer, plan.model_config, plan.config)
+    if not resumes:
+        write_source(folder, plan.source, plan.in_memory, tokens)
+    return run
+
+
+def _fresh_model(plan: Plan) -> Transformer:
+    """Return a model whose weights are a function of the seed; torch's own random state stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.config.seed)
+        return MODELS["transformer"](plan.model_config, plan.tokenizer.vocab_size)
