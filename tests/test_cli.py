@@ -119,7 +119,8 @@ def test_python_m(env: dict[str, str]) -> None:
 def test_help_and_errors_do_not_load_torch(env: dict[str, str]) -> None:
     code = (
         "import sys; from attn_widgets.cli import main\n"
-        "codes = [main(['train', '--help-all']), main(['train', '--hed', '3']), main(['train', '--heads', '5']), main(['train', 'no.txt'])]\n"
+        "wrong = ['train --help-all', 'train --hed 3', 'train --heads 5', 'train no.txt']\n"
+        "codes = [main(line.split()) for line in wrong]\n"
         "print(codes, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)

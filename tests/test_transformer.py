@@ -102,6 +102,18 @@ def test_parameter_groups_hold_each_parameter_once_by_its_role(options: dict[str
     assert len(groups["embeddings"]) == outer
 
 
+@pytest.mark.parametrize("kv_heads", [4, 1])
+def test_stacked_rows_are_the_query_key_and_value_maps(kv_heads: int) -> None:
+    model = make(kv_heads=kv_heads)
+    for parameter, rows in model.stacked_rows().items():
+        assert sum(rows) == len(parameter)
+    block: Any = model.blocks[0]
+    x = torch.randn(1, 3, 32)
+    maps = block.attention.qkv.weight.split_with_sizes(model.stacked_rows()[block.attention.qkv.weight])
+    for ours, weight in zip(block.attention.project(x, None), maps, strict=True):  # (B, heads, Q, d)
+        torch.testing.assert_close(ours.transpose(1, 2).flatten(2), x @ weight.T, atol=1e-6, rtol=1e-5)
+
+
 def test_number_of_parameters() -> None:
     # 2 layers of (4 + 8) · 32² and two gains, a last gain, embedding and head.
     assert make().num_parameters() == 2 * (12 * 32**2 + 2 * 32) + 32 + 2 * 50 * 32

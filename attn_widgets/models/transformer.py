@@ -231,7 +231,9 @@ class Transformer(nn.Module):
     def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
         """Rows of the query, key and value map in each matrix that stacks the three."""
         query, key = self.config.dim, self.config.key_value_heads * self.config.head_dim
-        return {parameter: (query, key, key) for name, parameter in self.named_parameters() if name.endswith("qkv.weight")}
+        return {
+            parameter: (query, key, key) for name, parameter in self.named_parameters() if name.endswith("qkv.weight")
+        }
 
     def _embed(self, ids: Tensor, start: int) -> Tensor:
         x = self.embedding(ids)

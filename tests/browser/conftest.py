@@ -51,7 +51,8 @@ class Watched:
     refused: list[str] = field(default_factory=list)
 
     def run_all(self) -> None:
-        """Run every cell from the menu, as a person does."""
+        """Run every cell from the menu, as a person does; cells that are run before the kernel is there are lost."""
+        self.page.get_by_text("| Idle").first.wait_for(timeout=60_000)
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
