@@ -17,7 +17,16 @@ FOODS = {"pizza": "beer", "cheese": "wine", "cake": "tea", "toast": "coffee", "c
     "fish": "cider",
     "soup": "juice",
 }
-PLACES = ("at school", "at work", "at lunch", "at church", "by the river", "in the garden", "on the beach", "under the bridge")
+PLACES = (
+    "at school",
+    "at work",
+    "at lunch",
+    "at church",
+    "by the river",
+    "in the garden",
+    "on the beach",
+    "under the bridge",
+)
 
 
 def total(lines) -> float:

@@ -56,7 +56,16 @@ PRONOUNS = {
     "Anna": "she", "Mia": "she", "Lena": "she", "Rosa": "she", "Clara": "she",
     "Ben": "he", "Tom": "he", "Paul": "he", "Max": "he", "Leo": "he",
 }  # fmt: skip
-PLACES = ("at school", "at work", "at lunch", "at church", "by the river", "in the garden", "on the beach", "under the bridge")
+PLACES = (
+    "at school",
+    "at work",
+    "at lunch",
+    "at church",
+    "by the river",
+    "in the garden",
+    "on the beach",
+    "under the bridge",
+)
 STATES = {"tired": "goes home", "cold": "wears a coat", "bored": "reads a book"}
 
 MOST_PHRASES = 3

@@ -147,7 +147,7 @@ class Groups(Optimizer):
             weight.add_(update, alpha=-rate * math.sqrt(max(1.0, weight.shape[0] / weight.shape[1])))
 
     def _maps(self, parameter: Tensor, values: Tensor) -> Sequence[Tensor]:
-        """Views of the linear maps that a parameter stacks; `values` has its shape."""
+        """Split values of a parameter's shape into the linear maps that it stacks, as views."""
         rows = self._stacked.get(cast(nn.Parameter, parameter))
         return [values] if rows is None else torch.split_with_sizes(values, rows)
 

@@ -112,7 +112,8 @@ def test_a_click_finds_the_head(opened: Any) -> None:
         opened.page, "best = panel.trace.find(query='drink', key='pizza')[0]; print(f'L{best.layer}H{best.head}')"
     )
     name = found.inner_text().strip()
-    expect(panel.get_by_role("button", name=name).first).to_be_visible()
+    panel.get_by_role("button", name=name).first.click()
+    expect(panel.locator(".attn-name")).to_have_text(name)
 
 
 def test_a_head_can_be_switched_off(opened: Any) -> None:
