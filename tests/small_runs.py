@@ -28,13 +28,14 @@ def small_model(**options: Any) -> Transformer:
     """The same weights every time."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
-        return Transformer(ModelConfig(**({"layers": 1, "heads": 2, "dim": 8, "context": 6} | options)), VOCABULARY)
+        shape: dict[str, Any] = {"layers": 1, "heads": 2, "dim": 8, "context": 6} | options
+        return Transformer(ModelConfig(**shape), VOCABULARY)
 
 
 def small_config(**options: Any) -> TrainConfig:
     """Six steps."""
-    default = {"steps": 6, "batch": 3, "warmup": 2, "validate_every": 2, "mixed_precision": "no", "moments": 0}
-    return TrainConfig(**(default | options))
+    every: dict[str, Any] = {"validate_every": 2, "mixed_precision": "no", "moments": 0}
+    return TrainConfig(**({"steps": 6, "batch": 3, "warmup": 2} | every | options))
 
 
 def silent(progress: Progress) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -71,7 +72,7 @@ def test_moments_show_the_model_and_never_disturb(tmp_path: Path) -> None:
         torch.manual_seed(step)  # whatever a recorder does to the random state
         seen.append((step, model.training))
 
-    options = {"steps": 27, "validate_every": 20}
+    options: dict[str, Any] = {"steps": 27, "validate_every": 20}
     config = small_config(moments=5, **options)
     model = small_model(dropout=0.3)
     watched = fit(model, small_tokens(), config, folder=tmp_path / "a", report=silent, on_moment=look)
@@ -144,6 +145,7 @@ def test_training_leaves_the_model_plain(tmp_path: Path) -> None:
 CHILD = """
 import json, sys
 from pathlib import Path
+from typing import Any
 from tests.small_runs import train
 history = train(Path(sys.argv[1]))
 slow = [name for name in ("torch._dynamo", "sympy", "torch.distributed.tensor", "transformers") if name in sys.modules]

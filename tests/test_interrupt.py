@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.small_runs import train
 CHILD = """
 import sys, time
 from pathlib import Path
+from typing import Any
 from attn_widgets.training import fit
 from tests.small_runs import small_config, small_model, small_tokens
 def moment(step, model):
@@ -62,7 +64,7 @@ def test_the_first_signal_keeps_the_step_and_says_so(tmp_path: Path) -> None:
         "attn_widgets.last_run() returns it, --resume goes on\n"
     )
     assert read_checkpoint(folder).state["step"] == 3
-    options = {"steps": 27, "validate_every": 10**6}
+    options: dict[str, Any] = {"steps": 27, "validate_every": 10**6}
     # Its first steps, as far as one would like to see them, are those of a run that nothing interrupted.
     with training(tmp_path / "other", 0.0) as child:
         assert child.wait(timeout=120) == 0
