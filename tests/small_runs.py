@@ -34,8 +34,9 @@ def small_model(**options: Any) -> Transformer:
 
 def small_config(**options: Any) -> TrainConfig:
     """Six steps."""
-    every: dict[str, Any] = {"validate_every": 2, "mixed_precision": "no", "moments": 0}
-    return TrainConfig(**({"steps": 6, "batch": 3, "warmup": 2} | every | options))
+    chosen: dict[str, Any] = {"validate_every": 2, "mixed_precision": "no", "moments": 0}
+    chosen |= {"steps": 6, "batch": 3, "warmup": 2} | options
+    return TrainConfig(**chosen)
 
 
 def silent(progress: Progress) -> None:
