@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,19 @@ def call(line: str) -> int:
 def child(*arguments: str) -> list[str]:
     """A command that starts the package in a Python of its own."""
     return [sys.executable, "-m", *arguments]
+
+
+@contextmanager
+def started(command: list[str], env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A running command; none of its processes outlives the test, and a test that fails does not wait for them."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 @pytest.fixture
@@ -131,7 +145,7 @@ def test_control_c_is_code_130_and_resumes(env: dict[str, str]) -> None:
     command = child(
         "attn_widgets", "train", *FLAGS.split(), "--steps", "1000000", "--validate-every", "20", "--name", "x"
     )
-    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started(command, env) as process:
         end = time.monotonic() + 60
         while not Path("attn_runs/x/moments/step-000001.safetensors").exists():
             assert time.monotonic() < end
@@ -163,9 +177,10 @@ def test_accelerate_launch_prints_and_writes_once(env: dict[str, str]) -> None:
     ]
     assert call(f"train {FLAGS} --name both --seed 1") == 0
     for ours, steps in ((f"train {FLAGS} --name both --overwrite", 3), ("train --name both --resume --steps 5", 5)):
-        done = subprocess.run(child(*launch, *ours.split()), env=env, capture_output=True, text=True, timeout=180)
-        assert done.returncode == 0, done.stderr[-2000:]
-        assert done.stdout.count(f"trained on sentences: {steps} steps") == 1
+        with started(child(*launch, *ours.split()), env) as process:
+            out, err = process.communicate(timeout=180)
+        assert process.returncode == 0, err[-2000:]
+        assert out.count(f"trained on sentences: {steps} steps") == 1
         run = Run.load("both")
         assert (run.train_config.seed, len(run.history.train)) == (0, steps)
     assert [p.name for p in Path("attn_runs").glob("[!.]*")] == ["both"]
