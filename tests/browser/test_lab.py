@@ -156,7 +156,7 @@ def test_saved_and_opened_again_it_is_still_readable(opened: Any, lab: Any, watc
     # Lab draws only the cells near the window.
     again.page.evaluate("window.jupyterapp.shell.currentWidget.content.scrollToItem(3)")
     # Lab opens the first notebook too, in a tab behind.
-    picture = again.page.locator("[id^=attn-] img[alt*=heatmap]").locator("visible=true")
+    picture = again.page.locator("img[alt*=heatmap]").locator("visible=true")
     expect(picture).to_be_visible()
     assert picture.evaluate("image => image.naturalWidth") > 200
     context.close()
