@@ -44,6 +44,24 @@ def test_sample_reaches_every_start_evenly():
     assert (abs(counts - 1000) < 5 * 30).all()
 
 
+def test_half_of_the_samples_begin_where_a_document_does():
+    """In documents of ten tokens one start in eleven is an end token by chance; half of the others are moved to one."""
+    tokens = np.arange(11_000) % 11
+    moved = sample(tokens, 20, 8000, 0, 0, 0, end=0)[0]
+    share = 1 / 2 + 1 / 2 / 11
+    assert abs((moved[:, 0] == 0).mean() - share) < 5 * (share * (1 - share) / 8000) ** 0.5
+    assert (np.diff(moved, axis=1) % 11 == 1).all()
+
+
+def test_a_sample_moves_to_the_end_token_before_it_and_within_reach():
+    tokens = np.arange(1000)
+    plain, moved = (sample(tokens, 50, 8000, 0, 0, 0, end)[0][:, 0] for end in (None, 700))
+    near = (plain >= 700) & (plain < 750)
+    assert (moved[~near] == plain[~near]).all()
+    assert set(moved[near & (moved != plain)].tolist()) == {700}
+    assert 0.3 < (moved[near & (plain != 700)] == 700).mean() < 0.7
+
+
 def test_sample_of_a_short_text_names_the_context():
     with pytest.raises(CorpusError, match="--context 64 is longer than the text of 64 tokens; try 63 or less"):
         sample(np.arange(64), 64, 1, 0, 0, 0)

@@ -60,10 +60,10 @@ def test_agreement_probabilities_up_to_one_distractor():
 
 
 def test_list_probabilities_of_one_length():
-    """90 ordered pairs of names; one list in ten ends after three items."""
+    """90 ordered pairs of names; one list in four ends after three items."""
     lines = (f"Mia needs {' '.join(items)} . Tom brings {' '.join(items)} ." for items in
              itertools.permutations(grammar.ITEMS, 3))  # fmt: skip
-    assert total(lines) == pytest.approx(0.25 / 90 * 0.1, rel=1e-9)
+    assert total(lines) == pytest.approx(0.25 / 90 / 4, rel=1e-9)
 
 
 def test_people_probabilities_of_one_sentence():
@@ -91,7 +91,7 @@ def analytic_entropy() -> float:
     taste = math.log(8) + sum(0.5**k * (go_on + 0.5 * math.log(8)) for k in range(3))
     subject = math.log(2) + 0.5 * math.log(8) + math.log(12)
     agreement = subject + math.log(8) + sum(0.5**k * (go_on + 0.5 * math.log(5 * 12)) for k in range(4))
-    lengths = {3: 0.1, 4: 0.9 * 0.2, 5: 0.9 * 0.8 * 0.4, 6: 0.9 * 0.8 * 0.6}
+    lengths = dict.fromkeys((3, 4, 5, 6), 1 / 4)
     lists = math.log(9) + entropy(*lengths.values())
     lists += sum(share * sum(math.log(16 - i) for i in range(count)) for count, share in lengths.items())
     reason = entropy(0.5, 0.5) + entropy(0.4, *[0.2] * 3) + 0.4 * math.log(8)
@@ -157,7 +157,8 @@ def test_the_corpus_is_what_the_issue_asks_for():
     words = [line.split(" ") for line in lines]
     families = [sentences.skill_of(line) for line in words]
     assert len(lines) == 20_000
-    assert 340_000 < sum(len(line) + 1 for line in words) < 350_000
+    # The issue's trial had 345k; lists of every length and fewer second sentences make it 338k.
+    assert 333_000 < sum(len(line) + 1 for line in words) < 343_000
     assert len({word for line in words for word in line}) == 137
     for family, share in {"taste": 0.15, "agreement": 0.2, "list": 0.25, "people": 0.4}.items():
         assert families.count(family) / 20_000 == pytest.approx(share, abs=0.015)

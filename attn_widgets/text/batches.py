@@ -38,12 +38,15 @@ class TokenFiles:
         predicts it. The end of a document counts as one character, a newline.
     validation_capped
         Whether the validation part was longer than the limit.
+    end
+        Id of the end token between documents; None for one continuous text.
     """
 
     train: np.ndarray
     validation: np.ndarray
     validation_characters: int
     validation_capped: bool
+    end: int | None = None
 
     def nats_per_character(self, loss: float) -> float:
         """Convert a validation loss in nats per token."""
@@ -76,11 +79,11 @@ def encode_corpus(corpus: Corpus, tokenizer: Tokenizer, folder: Path, limit: int
             raise CorpusError(
                 f"the {part} part of {corpus.name!r} has {len(ids)} token, and nothing to predict; give a longer text"
             )
-    return TokenFiles(train, validation.astype(dtype), characters, capped)
+    return TokenFiles(train, validation.astype(dtype), characters, capped, tokenizer.end_id)
 
 
 def sample(
-    tokens: np.ndarray, context: int, batch: int, seed: int, step: int, micro: int
+    tokens: np.ndarray, context: int, batch: int, seed: int, step: int, micro: int, end: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random stretches of `tokens`.
 
@@ -92,6 +95,9 @@ def sample(
         Length and number of the stretches.
     seed, step, micro
         Nothing else decides which stretches these are.
+    end
+        Id of the token between documents. Half of the stretches are then moved back to the end token
+        before them, as far as `context` reaches, since a prompt begins there too.
 
     Returns
     -------
@@ -108,8 +114,18 @@ def sample(
         raise CorpusError(f"--context {context} is longer than the text of {len(tokens)} tokens; try {longest} or less")
     random = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, step, micro))))
     starts = random.integers(len(tokens) - context, size=(batch, 1))
+    if end is not None:
+        starts -= _steps_back(tokens, starts, context, end) * (random.random((batch, 1)) < 0.5)
     drawn = tokens[starts + np.arange(context + 1)].astype(np.int64)  # (batch, context + 1)
     return drawn[:, :-1], drawn[:, 1:]
+
+
+def _steps_back(tokens: np.ndarray, starts: np.ndarray, context: int, end: int) -> np.ndarray:
+    """Distances (batch, 1) to the nearest end token at or before each start; 0 where it is out of reach."""
+    back = starts - np.arange(context)  # (batch, context)
+    found: np.ndarray = (tokens[np.maximum(back, 0)] == end) & (back >= 0)
+    steps: np.ndarray = found.argmax(axis=1, keepdims=True)
+    return steps
 
 
 def windows(tokens: np.ndarray, context: int, batch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -139,7 +139,9 @@ class Stepper:
 
     def _batch(self, step: int, micro: int) -> tuple[Tensor, Tensor]:
         config, own = self._config, micro * self.world + self.rank
-        inputs, targets = sample(self._tokens.train, self._context, config.batch, config.seed, step, own)
+        inputs, targets = sample(
+            self._tokens.train, self._context, config.batch, config.seed, step, own, self._tokens.end
+        )
         return torch.from_numpy(inputs).to(self.device), torch.from_numpy(targets).to(self.device)
 
     @property
