@@ -25,14 +25,14 @@ from attn_widgets.config import ModelConfig, TrainConfig
 from attn_widgets.models import Transformer
 from attn_widgets.text.batches import TokenFiles
 from attn_widgets.training import fit
-ids = np.random.default_rng(0).integers(0, 145, 100_000).astype(np.uint16)
+ids = np.random.default_rng(0).integers(0, 139, 100_000).astype(np.uint16)
 tokens = TokenFiles(ids[:99_000], ids[99_000:], 1000, False)
 rates, notes = [], []
 def show(progress):
     rates.append(progress.tokens_per_second)
     notes.append(progress.note)
 config = TrainConfig(steps={STEPS}, validate_every={STEPS}, moments=0)
-fit(Transformer(ModelConfig(), 145), tokens, config, folder=Path(sys.argv[1]) / "run", report=show)
+fit(Transformer(ModelConfig(), 139), tokens, config, folder=Path(sys.argv[1]) / "run", report=show)
 print(rates[-1], notes[0], sep="|")
 """
 
