@@ -63,15 +63,36 @@ def check_bounds(config: Any) -> None:
             raise ConfigError(f"{flag} must be at most {high:g}; given {value}")
 
 
+DENSE = ("scaled_dot", "dot", "general", "concat", "additive")
+"""Mechanisms that compare every query with every key, wherever the two come from."""
+MECHANISMS_OF = {
+    "transformer": (*DENSE, "sliding_window", "lsh", "segment_memory"),
+    "encoder": (*DENSE, "sliding_window"),
+    "encoder_decoder": DENSE,
+    "recurrent": (*DENSE, "none"),
+    "seq2seq": (*DENSE, "none"),
+    "convseq2seq": DENSE,
+    "ngram": ("scaled_dot", "none"),
+}
+"""Which mechanisms each kind of model can be built with."""
+READS_PAIRS = ("encoder_decoder", "seq2seq", "convseq2seq")
+"""Models that read a source and write a target."""
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """The shape of an attention language model."""
 
+    model: Literal["transformer", "encoder", "encoder_decoder", "recurrent", "seq2seq", "convseq2seq", "ngram"] = (
+        option("transformer", "kind of model; the two with 'seq2seq' and encoder_decoder read pairs", common=True)
+    )
     layers: int = option(2, "number of transformer blocks", common=True, low=1)
     heads: int = option(4, "attention heads in each layer", common=True, low=1)
     dim: int = option(64, "width of the residual stream", common=True, low=1)
     context: int = option(64, "longest attention span, in tokens", common=True, low=1)
-    attention: Literal["scaled_dot"] = option("scaled_dot", "attention mechanism")
+    attention: Literal[
+        "scaled_dot", "dot", "general", "concat", "additive", "sliding_window", "lsh", "segment_memory", "none"
+    ] = option("scaled_dot", "attention mechanism (none: recurrent and seq2seq only)", common=True)
     kv_heads: int | None = option(None, "grouped key/value heads (default: as many as heads)", low=1)
     positions: Literal["rotary", "learned", "sinusoidal"] = option("rotary", "how positions enter")
     rope_theta: float = option(100.0, "base of the rotary frequencies (10000 for contexts of thousands)", low=1)
@@ -82,10 +103,14 @@ class ModelConfig:
     mlp: Literal["gelu", "gelu_tanh", "relu2", "swiglu"] = option("relu2", "activation of the feed-forward layer")
     hidden: int | None = option(None, "width of the feed-forward layer (default: 4 x dim; 8/3 x dim for swiglu)", low=1)
     tied: bool = option(False, "share the token embedding with the output head")
+    cell: Literal["gru", "lstm"] = option("gru", "recurrent cell")
+    kernel: int = option(3, "width of a convolution, in tokens", low=1)
+    order: int = option(5, "longest n-gram that is counted", low=1)
     dropout: float = option(0.0, "dropout on attention, residual and embedding", low=0, high=0.999)
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        self._check_mechanism()
         if self.dim % self.heads:
             near = [h for h in range(1, self.dim + 1) if self.dim % h == 0]
             best = sorted(sorted(near, key=lambda h: abs(h - self.heads))[:2])
@@ -100,6 +125,20 @@ class ModelConfig:
                 f"--positions rotary needs an even head width; --dim {self.dim} / --heads {self.heads} = "
                 f"{self.head_dim}; try --dim {2 * self.dim} or --positions learned"
             )
+
+    def _check_mechanism(self) -> None:
+        """Refuse a mechanism that the model cannot use; one that is a function of the person's own has another name."""
+        known = {name for names in MECHANISMS_OF.values() for name in names}
+        fit = MECHANISMS_OF.get(self.model, ())
+        if self.attention in known and self.attention not in fit:
+            raise ConfigError(
+                f"--attention {self.attention} does not work in --model {self.model}; try one of {', '.join(fit)}"
+            )
+
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether the model reads a source and writes a target."""
+        return self.model in READS_PAIRS
 
     @property
     def head_dim(self) -> int:
@@ -143,6 +182,7 @@ class TrainConfig:
     beta2: float = option(0.95, "AdamW's second-moment decay", low=0, high=0.9999)
     warmup: int = option(10, "steps of linear warm-up", low=0)
     decay: float = option(0.4, "share of the run over which the rate falls linearly to zero", low=0, high=1)
+    label_smoothing: float = option(0.0, "share of each target spread over all tokens", low=0, high=0.999)
     clip: float = option(1.0, "largest gradient norm (0: no clipping)", low=0)
     tokenizer: Literal["auto", "char", "word", "bpe"] = option(
         "auto", "what a token is (auto: as the corpus asks; bpe for your own text)", common=True

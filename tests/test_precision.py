@@ -30,7 +30,7 @@ def test_the_processor_is_asked() -> None:
 @pytest.mark.parametrize("wanted", ["no", "bf16"])
 def test_a_named_format_is_kept_and_timed(wanted: precision.Precision) -> None:
     loss = NextTokenLoss(small_model())
-    chosen, seconds = time_precisions(loss, ids(3, 6), ids(3, 6), wanted)
+    chosen, seconds = time_precisions(loss, [ids(3, 6), ids(3, 6)], wanted)
     assert chosen == wanted
     assert 0 < seconds < 1
     assert all(p.grad is None for p in loss.parameters())
@@ -40,7 +40,7 @@ def test_auto_takes_bf16_only_when_it_is_clearly_faster(monkeypatch: pytest.Monk
     """On a clock that only the steps move: which of them costs what is the test's to say."""
     now, cost = 0.0, {"no": 0.0, "bf16": 0.0}
 
-    def step(loss: object, inputs: torch.Tensor, targets: torch.Tensor, chosen: precision.Precision) -> None:
+    def step(loss: object, tensors: object, chosen: precision.Precision) -> None:
         nonlocal now
         now += cost[chosen]
 
@@ -50,7 +50,7 @@ def test_auto_takes_bf16_only_when_it_is_clearly_faster(monkeypatch: pytest.Monk
     loss = NextTokenLoss(small_model())
     for plain, half, expected in [(0.01, 0.007, "bf16"), (0.01, 0.009, "no"), (0.01, 0.3, "no"), (0.2, 0.1, "bf16")]:
         cost["no"], cost["bf16"] = plain, half
-        chosen, seconds = time_precisions(loss, ids(3, 6), ids(3, 6), "auto")
+        chosen, seconds = time_precisions(loss, [ids(3, 6), ids(3, 6)], "auto")
         assert chosen == expected
         assert seconds == pytest.approx(cost[chosen] / 18)
 
@@ -61,7 +61,7 @@ def test_a_large_model_is_timed_on_a_part() -> None:
     model.register_forward_pre_hook(lambda module, arguments: shapes.append(arguments[0].shape))
     full = 6 * model.num_parameters() * 256 * 300
     assert full > precision.WORK
-    time_precisions(NextTokenLoss(model), ids(300, 256), ids(300, 256), "no")
+    time_precisions(NextTokenLoss(model), [ids(300, 256), ids(300, 256)], "no")
     assert all(6 * model.num_parameters() * shape.numel() <= precision.WORK for shape in shapes)
     assert shapes[0][1] == 256
 

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,9 +21,57 @@ from attn_widgets.text.corpus import Corpus
 from attn_widgets.text.texts import blocks
 from attn_widgets.text.tokenizers import Tokenizer
 
+IGNORED = -100
+"""Target where nothing is to be predicted; torch's cross-entropy leaves it out."""
 LARGE = 4_000_000  # tokens held in memory at most
 BATCH_CHARACTERS = 1 << 18
 BATCH_TEXTS = 4096
+
+
+class Batch(NamedTuple):
+    """What one pass of training or of scoring takes.
+
+    Attributes
+    ----------
+    inputs
+        Arguments of the model; for a language model its ids, int64 (row, position).
+    targets
+        int64 (row, position); `IGNORED` where nothing is to be predicted.
+    """
+
+    inputs: tuple[np.ndarray, ...]
+    targets: np.ndarray
+
+
+class Data(Protocol):
+    """What training and scoring need of a text, whether it is one stream of tokens or pairs."""
+
+    @property
+    def validation_characters(self) -> int:
+        """Characters that the predicted validation tokens stand for."""
+        ...
+
+    @property
+    def validation_count(self) -> int:
+        """Tokens to predict in the validation part."""
+        ...
+
+    @property
+    def validation_note(self) -> str:
+        """What was left out of the validation part, for the person; '' when nothing was."""
+        ...
+
+    def tokens_per_row(self, context: int) -> int:
+        """Tokens of a training row, about."""
+        ...
+
+    def batch(self, context: int, rows: int, seed: int, step: int, micro: int) -> Batch:
+        """Random rows; a pure function of seed, step and micro-batch."""
+        ...
+
+    def validation_batches(self, context: int, tokens: int) -> Iterator[Batch]:
+        """Walk through the validation part, about `tokens` at a time: each is a target once."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,9 +97,35 @@ class TokenFiles:
     validation_capped: bool
     end: int | None = None
 
+    @property
+    def validation_count(self) -> int:
+        """Tokens to predict in the validation part."""
+        return len(self.validation) - 1
+
+    @property
+    def validation_note(self) -> str:
+        """Say when the validation part was cut."""
+        if not self.validation_capped:
+            return ""
+        return f"validation on the first {len(self.validation):,} tokens (--validation-tokens)"
+
     def nats_per_character(self, loss: float) -> float:
         """Convert a validation loss in nats per token."""
-        return loss * (len(self.validation) - 1) / self.validation_characters
+        return loss * self.validation_count / self.validation_characters
+
+    def tokens_per_row(self, context: int) -> int:
+        """Tokens of a training row."""
+        return context
+
+    def batch(self, context: int, rows: int, seed: int, step: int, micro: int) -> Batch:
+        """Random stretches of the text; see `sample`."""
+        inputs, targets = sample(self.train, context, rows, seed, step, micro, self.end)
+        return Batch((inputs,), targets)
+
+    def validation_batches(self, context: int, tokens: int) -> Iterator[Batch]:
+        """Windows that do not overlap; see `windows`."""
+        for inputs, targets, valid in windows(self.validation, context, max(1, tokens // context)):
+            yield Batch((inputs,), np.where(valid, targets, IGNORED))
 
 
 def encode_corpus(corpus: Corpus, tokenizer: Tokenizer, folder: Path, limit: int) -> TokenFiles:

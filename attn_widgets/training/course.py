@@ -18,7 +18,7 @@ from torch import nn
 from attn_widgets.config import TrainConfig
 from attn_widgets.errors import TrainingError, TrainingInterrupted
 from attn_widgets.history import History, Phase, Point, Progress, Validation
-from attn_widgets.text.batches import TokenFiles
+from attn_widgets.text.batches import Data
 from attn_widgets.training.checkpoint import Checkpoint, find_checkpoint, pointers, write_checkpoint
 from attn_widgets.training.interrupt import Interrupt
 from attn_widgets.training.loop import Stepper, borrowed_process
@@ -33,7 +33,7 @@ OnMoment = Callable[[int, nn.Module], None]
 
 def fit(
     model: nn.Module,
-    tokens: TokenFiles,
+    data: Data,
     config: TrainConfig,
     *,
     folder: Path,
@@ -53,7 +53,7 @@ def fit(
     model
         A language model with ``config.context`` and ``parameter_groups()``. Afterwards it holds
         the last weights (``load_weights`` gives the best) and is in ``eval`` mode.
-    tokens
+    data
         What to train on and what to score.
     config
         ``steps`` and ``minutes`` are totals: on resume, what was done before counts. Where
@@ -84,11 +84,11 @@ def fit(
     """
     with Interrupt(lambda: _at_once(folder)) as interrupt, borrowed_process() as note:
         saved = find_checkpoint(folder, config, resume)
-        stepper = Stepper(model, tokens, config, saved)
+        stepper = Stepper(model, data, config, saved)
         show = report if stepper.rank == 0 else _silent
-        course = _Course(stepper, tokens, config, folder, saved, Reporter(show), interrupt, on_moment, floor)
+        course = _Course(stepper, data, config, folder, saved, Reporter(show), interrupt, on_moment, floor)
         try:
-            return course.run(_notes(stepper, tokens, config, note))
+            return course.run(_notes(stepper, data, note))
         finally:
             stepper.close()
 
@@ -108,14 +108,14 @@ def _at_once(folder: Path) -> str:
     )
 
 
-def _notes(stepper: Stepper, tokens: TokenFiles, config: TrainConfig, threads: str) -> str:
+def _notes(stepper: Stepper, data: Data, threads: str) -> str:
     """One line on what was chosen for the person."""
     formats = {"no": "float32", "bf16": "bfloat16", "fp16": "float16"}
     notes = [stepper.device.type if stepper.world == 1 else f"{stepper.world} processes on {stepper.device.type}"]
     count = torch.get_num_threads()
     notes += ["1 thread" if count == 1 else f"{count} threads", threads, formats[stepper.timing.precision]]
-    if tokens.validation_capped:
-        notes.append(f"validation on the first {len(tokens.validation):,} tokens (--validation-tokens)")
+    if data.validation_note:
+        notes.append(data.validation_note)
     return "; ".join(notes)
 
 
@@ -123,10 +123,10 @@ class _Course:
     """One run, from where it starts to where it stops."""
 
     def __init__(
-        self, stepper: Stepper, tokens: TokenFiles, config: TrainConfig, folder: Path, saved: Checkpoint | None,
+        self, stepper: Stepper, data: Data, config: TrainConfig, folder: Path, saved: Checkpoint | None,
         reporter: Reporter, interrupt: Interrupt, on_moment: OnMoment | None, floor: float | None,
     ) -> None:  # fmt: skip
-        self.stepper, self.tokens, self.config, self.folder = stepper, tokens, config, folder
+        self.stepper, self.data, self.config, self.folder = stepper, data, config, folder
         self.reporter, self.interrupt, self.on_moment, self.floor = reporter, interrupt, on_moment, floor
         state: dict[str, Any] = saved.state if saved else {"step": 0, "seconds": 0.0, "history": asdict(History())}
         self.step = self.first_step = int(state["step"])
@@ -136,7 +136,7 @@ class _Course:
         cost = stepper.timing.token_seconds
         self.pace = Pace(
             config, self.seconds, stepper.tokens_per_step,
-            cost * stepper.tokens_per_step / stepper.world, cost * len(tokens.validation) / 3 / stepper.world,
+            cost * stepper.tokens_per_step / stepper.world, cost * data.validation_count / 3 / stepper.world,
         )  # fmt: skip
         self.agreed_to_stop = False
         self.moments = self._plan_moments()
@@ -227,7 +227,7 @@ class _Course:
         if scored is None:
             return
         nats, count = scored
-        self.history.validation.append(Validation(self.step, nats / count, nats / self.tokens.validation_characters))
+        self.history.validation.append(Validation(self.step, nats / count, nats / self.data.validation_characters))
         self.pace.add_validation(time.perf_counter() - begin)
         self._tell("validate")
 

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from attn_widgets.config import TrainConfig
 from attn_widgets.errors import ConfigError
-from attn_widgets.text.batches import TokenFiles, sample, windows
+from attn_widgets.text.batches import Data
 from attn_widgets.threads import choose_threads
 from attn_widgets.training.checkpoint import Checkpoint, restore
-from attn_widgets.training.objective import SCORED_AT_ONCE, NextTokenLoss, total_loss
+from attn_widgets.training.objective import SCORED_AT_ONCE, NextTokenLoss, on_device, total_loss
 from attn_widgets.training.optimizers import make_optimizer, set_rates
 from attn_widgets.training.precision import Timing, time_precisions
 
@@ -93,7 +93,7 @@ class Stepper:
     ----------
     model
         Trained in place; moved to the process's device.
-    tokens, config
+    data, config
         What to train on, and how.
     saved
         The checkpoint to go on from.
@@ -106,13 +106,13 @@ class Stepper:
         The number format and what a token costs in it, forward and backward.
     """
 
-    def __init__(self, model: nn.Module, tokens: TokenFiles, config: TrainConfig, saved: Checkpoint | None) -> None:
+    def __init__(self, model: nn.Module, data: Data, config: TrainConfig, saved: Checkpoint | None) -> None:
         process = _process()
         self.device = cast(torch.device, process.device)
         self.rank, self.world = process.process_index, process.num_processes
-        self.model, self._tokens, self._config = model.to(self.device).train(), tokens, config
+        self.model, self._data, self._config = model.to(self.device).train(), data, config
         self._context = int(cast(Any, model).config.context)
-        loss = NextTokenLoss(self.model)
+        loss = NextTokenLoss(self.model, config.label_smoothing)
         self.timing = self._decide(loss, saved)
         dtype = torch.bfloat16 if self.timing.precision == "bf16" else torch.float32
         self.optimizer = make_optimizer(model, config, dtype)
@@ -132,23 +132,20 @@ class Stepper:
             raise ConfigError("--mixed-precision fp16 needs a GPU, and this machine has none; try bf16 or auto")
         if wanted == "auto" and saved is not None:
             wanted = saved.state["precision"]
-        timing = [time_precisions(loss, *self._batch(0, 0), wanted)]
+        timing = [time_precisions(loss, self._batch(0, 0), wanted)]
         if self.world > 1:
             broadcast_object_list(timing)
         return timing[0]
 
-    def _batch(self, step: int, micro: int) -> tuple[Tensor, Tensor]:
+    def _batch(self, step: int, micro: int) -> list[Tensor]:
         config, own = self._config, micro * self.world + self.rank
-        inputs, targets = sample(
-            self._tokens.train, self._context, config.batch, config.seed, step, own, self._tokens.end
-        )
-        return torch.from_numpy(inputs).to(self.device), torch.from_numpy(targets).to(self.device)
+        return on_device(self._data.batch(self._context, config.batch, config.seed, step, own), self.device)
 
     @property
     def tokens_per_step(self) -> int:
         """Tokens of one step, in all processes."""
-        tokens: int = self._config.batch * self._config.accumulate * self._context * self.world
-        return tokens
+        rows: int = self._config.batch * self._config.accumulate * self.world
+        return rows * self._data.tokens_per_row(self._context)
 
     def gradients(self, step: int, stop: Callable[[], bool], seconds: Callable[[], float]) -> Gradients | None:
         """Compute the clipped gradients of a step from all its micro-batches.
@@ -215,7 +212,7 @@ class Stepper:
         tuple or None
             Total nats and number of tokens; None when a process that is alone was stopped.
         """
-        batches = windows(self._tokens.validation, self._context, max(1, SCORED_AT_ONCE // self._context))
+        batches = self._data.validation_batches(self._context, SCORED_AT_ONCE)
         if self.world == 1:
             return total_loss(self.model, batches, self.device, stop)
         own = (batch for i, batch in enumerate(batches) if i % self.world == self.rank)

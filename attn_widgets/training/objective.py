@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from attn_widgets.text.batches import IGNORED, Batch
 
 SCORED_AT_ONCE = 4096  # tokens
 
@@ -17,32 +18,43 @@ class NextTokenLoss(nn.Module):
 
     What wraps a module for training (autocast, gradient exchange) wraps this one, and the model
     inside stays as it was made.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy in nats per token, for ids (batch, query)."""
-        logits = self.model(inputs).logits  # (B, Q, V)
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten())
-
-
-def total_loss(
-    model: nn.Module,
-    batches: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray]],
-    device: torch.device,
-    stop: Callable[[], bool] = lambda: False,
-) -> tuple[float, int] | None:
-    """Score a model on batches of windows.
 
     Parameters
     ----------
     model
-        Maps ids to ``logits``; scored as if not training, in its own number format.
+        Maps its inputs to ``logits``.
+    smoothing
+        Share of the target's probability that is spread over all tokens (label smoothing, Szegedy et
+        al., arXiv:1512.00567, section 7).
+    """
+
+    def __init__(self, model: nn.Module, smoothing: float = 0.0) -> None:
+        super().__init__()
+        self.model, self.smoothing = model, smoothing
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Mean cross-entropy in nats per token, for the model's inputs and, last, the targets (batch, query)."""
+        *inputs, targets = tensors
+        logits = self.model(*inputs).logits  # (B, Q, V)
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=self.smoothing)
+
+
+def on_device(batch: Batch, device: torch.device) -> list[Tensor]:
+    """Make tensors of the inputs of a batch and, last, its targets."""
+    return [torch.from_numpy(array).to(device) for array in (*batch.inputs, batch.targets)]
+
+
+def total_loss(
+    model: nn.Module, batches: Iterable[Batch], device: torch.device, stop: Callable[[], bool] = lambda: False
+) -> tuple[float, int] | None:
+    """Score a model.
+
+    Parameters
+    ----------
+    model
+        Maps inputs to ``logits``; scored as if not training, in its own number format.
     batches
-        Inputs, targets and which of them count, each (row, context).
+        What to score it on.
     device
         Where the model is.
     stop
@@ -57,12 +69,15 @@ def total_loss(
     model.eval()
     try:
         with torch.no_grad():
-            for inputs, targets, valid in batches:
-                logits = model(torch.from_numpy(inputs).to(device)).logits
-                wanted = torch.from_numpy(targets).to(device)
-                losses = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), reduction="none")
-                nats += losses.cpu()[torch.from_numpy(valid).flatten()].double().sum().item()
-                count += int(valid.sum())
+            for batch in batches:
+                *inputs, targets = on_device(batch, device)
+                logits = model(*inputs).logits
+                # Without a sum: float32 would lose digits that a score shows.
+                losses = F.cross_entropy(
+                    logits.flatten(0, 1), targets.flatten(), reduction="none", ignore_index=IGNORED
+                )
+                nats += losses.cpu().double().sum().item()
+                count += int((batch.targets != IGNORED).sum())
                 if stop():
                     return None
     finally:

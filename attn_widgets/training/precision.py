@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -40,44 +40,48 @@ def has_bf16(device: torch.device) -> bool:
 
 
 def time_precisions(
-    loss: nn.Module, inputs: Tensor, targets: Tensor, wanted: Literal["auto", "no", "bf16", "fp16"]
+    loss: nn.Module, tensors: Sequence[Tensor], wanted: Literal["auto", "no", "bf16", "fp16"]
 ) -> Timing:
     """Time training steps without taking them.
 
     Parameters
     ----------
     loss
-        Maps `inputs` and `targets` to a scalar; its gradients are None afterwards.
-    inputs, targets
-        Token ids (batch, query) on the model's device. A large model is timed on a part of them.
+        Maps `tensors` to a scalar; its gradients are None afterwards.
+    tensors
+        A batch on the model's device, rows first; the last are targets (batch, query). A large model is timed on a
+        part of them.
     wanted
         ``auto`` compares float32 with bf16 where the processor has it.
     """
-    inputs, targets = _part(loss, inputs), _part(loss, targets)
+    tensors = _part(loss, tensors)
+    device, tokens = tensors[-1].device, tensors[-1].numel()
     candidates: list[Precision] = [wanted] if wanted != "auto" else ["no"]
-    if wanted == "auto" and has_bf16(inputs.device):
+    if wanted == "auto" and has_bf16(device):
         candidates.append("bf16")
-    seconds = _fastest([partial(_one_step, loss, inputs, targets, p) for p in candidates])
+    seconds = _fastest([partial(_one_step, loss, tensors, p) for p in candidates])
     chosen = len(candidates) - 1 if seconds[-1] < WORTH * seconds[0] else 0
-    return Timing(candidates[chosen], seconds[chosen] / inputs.numel())
+    return Timing(candidates[chosen], seconds[chosen] / tokens)
 
 
-def _part(loss: nn.Module, ids: Tensor) -> Tensor:
-    """As many rows and columns as keep one step well under a second."""
+def _part(loss: nn.Module, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """As many rows as keep one step well under a second; of one long text a part of the row."""
     parameters = sum(p.numel() for p in loss.parameters())
     tokens = max(16, int(WORK / (6 * parameters)))
-    rows = max(1, min(ids.shape[0], tokens // ids.shape[1]))
-    return ids[:rows, :tokens]
+    rows = max(1, min(tensors[-1].shape[0], tokens // tensors[-1].shape[1]))
+    short = [tensor[:rows] for tensor in tensors]
+    return [tensor[:, :tokens] for tensor in short] if len(tensors) == 2 else short
 
 
-def _one_step(loss: nn.Module, inputs: Tensor, targets: Tensor, precision: Precision) -> None:
+def _one_step(loss: nn.Module, tensors: Sequence[Tensor], precision: Precision) -> None:
+    device = tensors[-1].device
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
-    with torch.autocast(inputs.device.type, dtype, enabled=precision != "no"):
-        value: Tensor = loss(inputs, targets)
+    with torch.autocast(device.type, dtype, enabled=precision != "no"):
+        value: Tensor = loss(*tensors)
     value.backward()  # type: ignore[no-untyped-call]
     loss.zero_grad(set_to_none=True)
-    if inputs.device.type == "cuda":
-        torch.cuda.synchronize(inputs.device)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _fastest(actions: list[Callable[[], None]]) -> list[float]:
