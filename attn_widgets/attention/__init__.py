@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+
 from attn_widgets.attention.masks import causal_mask, padding_mask
 from attn_widgets.attention.record import DotRecord
 from attn_widgets.attention.scaled_dot import scaled_dot
 
 MECHANISMS: dict[str, Callable[..., Any]] = {"scaled_dot": scaled_dot}
+"""Every mechanism by name; a person's own function goes in under a name of its own."""
 
-__all__ = ["MECHANISMS", "DotRecord", "causal_mask", "padding_mask", "scaled_dot"]
+WEIGHTS: dict[str, Callable[[int, int], dict[str, Tensor]]] = {}
+"""Trained tensors that a mechanism takes besides query, key and value: made for (heads, dim), by keyword."""
+
+__all__ = ["MECHANISMS", "WEIGHTS", "DotRecord", "causal_mask", "padding_mask", "scaled_dot"]

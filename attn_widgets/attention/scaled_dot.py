@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attn_widgets.attention.record import DotRecord
-from attn_widgets.errors import ConfigError
+from attn_widgets.attention.record import DotRecord, check_arguments, weigh
 
 
 def scaled_dot(
@@ -58,10 +57,7 @@ def scaled_dot(
     ConfigError
         If `window` comes without `causal` or is below 1, or `kv_head` does not divide `head`.
     """
-    if window is not None and (window < 1 or not causal):
-        raise ConfigError(f"window={window} must be at least 1 and comes with causal=True")
-    if query.shape[1] % key.shape[1]:
-        raise ConfigError(f"{key.shape[1]} key heads do not divide {query.shape[1]} query heads")
+    check_arguments(query, key, causal, window)
     terms = DotRecord(query, key, query.shape[-1] ** -0.5 if scale is None else scale, mask, causal, window)
     if not record:
         return _fused(*_one_row(terms, value), dropout), None
@@ -101,9 +97,4 @@ def _fused(terms: DotRecord, value: Tensor, dropout: float) -> Tensor:
 
 
 def _exact(terms: DotRecord, value: Tensor, dropout: float) -> Tensor:
-    weights = terms.weights()  # (B, H, Q, K)
-    if dropout:
-        weights = F.dropout(weights, dropout)
-    if value.shape[1] != weights.shape[1]:
-        value = value.repeat_interleave(weights.shape[1] // value.shape[1], dim=1)
-    return (weights @ value.to(weights.dtype)).to(value.dtype)
+    return weigh(terms.weights(), value, dropout)

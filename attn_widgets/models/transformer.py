@@ -8,20 +8,21 @@ knows nothing about text, training or panels.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attn_widgets.attention import MECHANISMS, DotRecord
+from attn_widgets.attention import MECHANISMS, WEIGHTS
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.models.cache import KeyValueCache
 from attn_widgets.models.mlp import MLP
 from attn_widgets.models.norms import RMSNorm, make_norm
 from attn_widgets.models.positions import Rotary, rotate, sinusoidal_table
+from attn_widgets.trace.blocks import Kind
 
 
 class ModelOutput(NamedTuple):
@@ -36,7 +37,7 @@ class ModelOutput(NamedTuple):
     """
 
     logits: Tensor
-    records: tuple[DotRecord, ...] | None = None
+    records: tuple[Any, ...] | None = None
 
 
 Tables = tuple[Float[Tensor, "query 1 d"], Float[Tensor, "query 1 d"]]
@@ -65,6 +66,8 @@ class Attention(nn.Module):
         self.heads, self.kv_heads, self.head_dim = config.heads, config.key_value_heads, config.head_dim
         self.dropout = config.dropout
         self.attend = MECHANISMS[config.attention]
+        make = WEIGHTS.get(config.attention)
+        self.weights = nn.ParameterDict(make(self.heads, self.head_dim) if make else {})  # the mechanism's own
         rows = (self.heads + 2 * self.kv_heads) * self.head_dim
         self.qkv = nn.Linear(config.dim, rows, config.bias)
         self.output = nn.Linear(config.dim, config.dim, config.bias)
@@ -73,7 +76,7 @@ class Attention(nn.Module):
 
     def forward(
         self, x: Float[Tensor, "batch query dim"], now: Pass
-    ) -> tuple[Float[Tensor, "batch query dim"], DotRecord | None]:
+    ) -> tuple[Float[Tensor, "batch query dim"], Any]:
         """Let every position read from itself and the ones before it."""
         batch, queries, dim = x.shape
         query, key, value = self.project(x, now.rotary)
@@ -81,7 +84,7 @@ class Attention(nn.Module):
             key, value = now.cache.append(self.layer, key, value)
         context, record = self.attend(
             query, key, value, causal=True, window=now.window,
-            dropout=self.dropout if self.training else 0.0, record=now.record,
+            dropout=self.dropout if self.training else 0.0, record=now.record, **self.weights,
         )  # fmt: skip
         if self.layer in now.ablate:
             context = context.index_fill(1, now.ablate[self.layer], 0.0)
@@ -119,7 +122,7 @@ class Block(nn.Module):
 
     def forward(
         self, x: Float[Tensor, "batch query dim"], now: Pass
-    ) -> tuple[Float[Tensor, "batch query dim"], DotRecord | None]:
+    ) -> tuple[Float[Tensor, "batch query dim"], Any]:
         """One layer of the residual stream."""
         change, record = self.attention(self.attention_norm(x), now)
         x = x + self._drop(change)
@@ -178,8 +181,8 @@ class Transformer(nn.Module):
         cache
             Read and extended.
         record
-            Whether each layer leaves a ``DotRecord``: its queries are those of `ids`, its keys all
-            that the cache holds.
+            Whether each layer leaves its mechanism's record: its queries are those of `ids`, its keys
+            all that the cache holds.
         ablate
             Heads (layer, head) whose context is set to zero.
         window
@@ -198,7 +201,7 @@ class Transformer(nn.Module):
         x = self._embed(ids, start)  # (B, Q, D)
         rotary = None if self.rotary is None else self.rotary(start, start + ids.shape[1], x.dtype)
         now = Pass(rotary, cache, window, record, self._ablated(ablate) if ablate else {})
-        records: list[DotRecord] = []
+        records: list[Any] = []
         for block in self.blocks:
             x, left = block(x, now)
             if left is not None:
@@ -206,6 +209,14 @@ class Transformer(nn.Module):
         if cache is not None:
             cache.advance(ids.shape[1])
         return ModelOutput(self.head(self.norm(x)), tuple(records) if record else None)
+
+    def new_cache(self, batch: int = 1, capacity: int | None = None) -> KeyValueCache:
+        """Room for the keys and values of `batch` texts."""
+        return KeyValueCache(self.config, batch, capacity)
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """Name what each record is, in their order."""
+        return ("decoder",) * self.config.layers
 
     def num_parameters(self) -> int:
         """Trained numbers; a tied head counts once."""
@@ -223,7 +234,8 @@ class Transformer(nn.Module):
         """
         groups: dict[str, list[nn.Parameter]] = {"matrices": [], "embeddings": [], "gains": []}
         for name, parameter in self.named_parameters():
-            hidden = name.startswith("blocks.") and name.endswith(".weight") and "norm" not in name
+            own = "norm" in name or ".weights." in name
+            hidden = name.startswith("blocks.") and name.endswith(".weight") and not own
             outer = name.split(".")[0] in ("embedding", "positions", "head")
             groups["matrices" if hidden else "embeddings" if outer else "gains"].append(parameter)
         return groups
@@ -269,7 +281,7 @@ class Transformer(nn.Module):
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(parameter)
-            elif "norm" not in name:
+            elif "norm" not in name and ".weights." not in name:
                 writes = name.endswith(("output.weight", "down.weight"))
                 nn.init.normal_(parameter, std=small if writes else 0.02)
         if not self.config.tied:
