@@ -1,0 +1,130 @@
+"""Several heads around any mechanism that attends from any query to any key.
+
+The maps to queries, keys, values and back belong here; what a mechanism trains besides (``general``'s matrix,
+``additive``'s vector) it makes itself and is handed back at each call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from attn_widgets.attention import MECHANISMS, WEIGHTS
+from attn_widgets.config import ModelConfig
+from attn_widgets.errors import ConfigError
+
+
+class MultiHead(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017, section 3.2.2) by the mechanism that `config` names.
+
+    Keys and values are one matrix, in this order of rows: all key heads, all value heads.
+
+    Parameters
+    ----------
+    config
+        ``attention``, ``heads``, ``kv_heads``, ``dim``, ``bias``, ``dropout``.
+    memory_dim
+        Width of what is attended to; ``config.dim`` when None.
+
+    Raises
+    ------
+    ConfigError
+        For a mechanism that is not there.
+    """
+
+    def __init__(self, config: ModelConfig, memory_dim: int | None = None) -> None:
+        super().__init__()
+        name, memory_dim = config.attention, memory_dim or config.dim
+        if name not in MECHANISMS:
+            raise ConfigError(f"--attention {name} is not there; try one of {', '.join(MECHANISMS)}")
+        self.heads, self.kv_heads, self.head_dim = config.heads, config.key_value_heads, config.head_dim
+        self.dropout = config.dropout
+        self.attend = MECHANISMS[name]
+        self.query = nn.Linear(config.dim, config.dim, config.bias)
+        self.key_value = nn.Linear(memory_dim, 2 * self.kv_heads * self.head_dim, config.bias)
+        self.output = nn.Linear(config.dim, config.dim, config.bias)
+        self.weights = nn.ParameterDict(WEIGHTS[name](self.heads, self.head_dim) if name in WEIGHTS else {})
+        self._initialise()
+
+    def remember(
+        self, memory: Float[Tensor, "batch key memory"]
+    ) -> tuple[Float[Tensor, "batch kv_head key d"], Float[Tensor, "batch kv_head key d"]]:
+        """Project what is attended to into the keys and values of every head, once."""
+        batch, keys, _ = memory.shape
+        both = self.key_value(memory).view(batch, keys, 2 * self.kv_heads, self.head_dim).transpose(1, 2)
+        key, value = both.split_with_sizes((self.kv_heads, self.kv_heads), 1)
+        return key, value
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch query dim"],
+        key: Float[Tensor, "batch kv_head key d"],
+        value: Float[Tensor, "batch kv_head key d"],
+        *,
+        mask: Bool[Tensor, "#batch #head #query #key"] | None = None,
+        causal: bool = False,
+        window: int | None = None,
+        record: bool = False,
+        ablated: Int[Tensor, " ablated"] | None = None,
+    ) -> tuple[Float[Tensor, "batch query dim"], Any]:
+        """Let every row of `x` read from the keys and values.
+
+        Parameters
+        ----------
+        x
+            What asks.
+        key, value
+            From ``remember``.
+        mask, causal, window, record
+            As the mechanism takes them.
+        ablated
+            Heads whose context is set to zero.
+
+        Returns
+        -------
+        context
+            The heads' contexts, joined and mapped back to the width of `x`.
+        record
+            What the mechanism left; None without `record`.
+        """
+        batch, queries, dim = x.shape
+        query = self.query(x).view(batch, queries, self.heads, self.head_dim).transpose(1, 2)
+        context, left = self.attend(
+            query, key, value, **self.weights, mask=mask, causal=causal, window=window,
+            dropout=self.dropout if self.training else 0.0, record=record,
+        )  # fmt: skip
+        if ablated is not None:
+            context = context.index_fill(1, ablated, 0.0)
+        return self.output(context.transpose(1, 2).reshape(batch, queries, dim)), left
+
+    def _initialise(self) -> None:
+        """Glorot's, for each map on its own; the mechanism's own weights come initialised."""
+        for weight in (self.query.weight, *self.key_value.weight.chunk(2), self.output.weight):
+            nn.init.xavier_uniform_(weight)
+        for linear in (self.query, self.key_value, self.output):
+            if linear.bias is not None:
+                nn.init.zeros_(linear.bias)
+
+
+def heads_of_one_layer(
+    ablate: Collection[tuple[int, int]], attention: MultiHead | None, device: torch.device
+) -> Int[Tensor, " ablated"] | None:
+    """Check the heads to ablate in a model whose only attention layer is layer 0.
+
+    Raises
+    ------
+    ConfigError
+        For a head that is not there.
+    """
+    for layer, head in ablate:
+        if attention is None:
+            raise ConfigError(f"--ablate L{layer}H{head}: the model has --attention none, no head to switch off")
+        if layer != 0 or not 0 <= head < attention.heads:
+            raise ConfigError(
+                f"--ablate L{layer}H{head}: the model has one attention layer, 0, and heads 0–{attention.heads - 1}"
+            )
+    return torch.tensor(sorted({head for _, head in ablate}), device=device) if ablate else None

@@ -1,0 +1,216 @@
+"""A recurrent encoder–decoder: a source in, a target out, with or without attention from one to the other.
+
+A bidirectional encoder (Bahdanau et al. 2015, arXiv:1409.0473, section 3.2). Attention stands behind the decoder's
+recurrent layers and feeds nothing back into them (Luong et al. 2015, arXiv:1508.04025, section 3, without the input
+feeding of 3.3): training runs the whole target through the cells in one call and through attention in another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from attn_widgets.attention import padding_mask
+from attn_widgets.config import ModelConfig
+from attn_widgets.errors import ConfigError
+from attn_widgets.models.cells import Recurrence
+from attn_widgets.models.heads import MultiHead, heads_of_one_layer
+from attn_widgets.models.recurrent import initialise_ends
+from attn_widgets.models.roles import group_parameters, rows_of_stacks
+from attn_widgets.models.transformer import ModelOutput
+from attn_widgets.trace.blocks import Kind
+
+
+class Memory(NamedTuple):
+    """What the decoder knows of the source.
+
+    Attributes
+    ----------
+    state
+        Float[Tensor, "batch layer state"]: where the decoder starts.
+    summary
+        Float[Tensor, "batch 2*dim"]: the encoder's last hidden states, forward and backward.
+    key, value
+        Float[Tensor, "batch kv_head source d"] of the encoder's outputs; None without attention.
+    visible
+        Bool[Tensor, "batch 1 1 source"]: where there is a token and no padding; None without attention.
+    records
+        Of the encoder's attention, which has none: () when asked for.
+    """
+
+    state: Tensor
+    summary: Tensor
+    key: Tensor | None = None
+    value: Tensor | None = None
+    visible: Tensor | None = None
+    records: tuple[Any, ...] | None = None
+
+
+class Seq2Seq(nn.Module):
+    """GRU (or LSTM) encoder–decoder with cross-attention by any mechanism, of any number of heads.
+
+    The decoder starts at tanh(W of the encoder's last states). Each of its states s reads a context from the source,
+    and h̃ = tanh(W [context; s]) predicts the next token (Luong et al. 2015, equation 5). Without attention the
+    context is the encoder's last states, the same at every step, which also enter the decoder's cells with every token
+    (Cho et al. 2014, arXiv:1406.1078, section 2.2). Source and target share one vocabulary and one embedding.
+
+    Parameters
+    ----------
+    config
+        Shape and options; ``layers`` of the encoder and as many of the decoder.
+    vocab_size
+        Number of token ids.
+    """
+
+    def __init__(self, config: ModelConfig, vocab_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.vocab_size = vocab_size
+        dim, both = config.dim, 2 * config.dim
+        attends = config.attention != "none"
+        self.embedding = nn.Embedding(vocab_size, dim)
+        self.encoder = Recurrence(config, dim, both_ways=True)
+        self.decoder = Recurrence(config, dim if attends else dim + both)
+        self.start = nn.Linear(both, config.layers * self.decoder.state_dim, config.bias)
+        self.attention = MultiHead(config, both) if attends else None
+        self.combine = nn.Linear((dim if attends else both) + dim, dim, config.bias)
+        self.head = nn.Linear(dim, vocab_size, bias=False)
+        initialise_ends(self.embedding, self.head, self.start, self.combine)
+        if config.tied:
+            self.head.weight = self.embedding.weight
+
+    def forward(
+        self,
+        source: Int[Tensor, "batch source"],
+        lengths: Int[Tensor, " batch"],
+        target: Int[Tensor, "batch target"],
+        *,
+        record: bool = False,
+        ablate: Collection[tuple[int, int]] = (),
+    ) -> ModelOutput:
+        """Logits of the token after every one of `target`: ``decode(encode(source, lengths), target)``."""
+        return self.decode(self.encode(source, lengths), target, record=record, ablate=ablate)
+
+    def encode(
+        self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"], *, record: bool = False
+    ) -> Memory:
+        """Read the source, both ways.
+
+        Parameters
+        ----------
+        source
+            Token ids.
+        lengths
+            Tokens of each source; what is behind does not matter.
+        record
+            For the interface's sake: nothing attends here.
+
+        Raises
+        ------
+        ConfigError
+            For a source without a token.
+        """
+        if not source.shape[1] or int(lengths.min()) < 1:
+            raise ConfigError("the source is empty; give at least one token")
+        outputs, states = self.encoder(self._drop(self.embedding(source)), None, lengths)
+        summary = states[:, -2:, : self.config.dim].flatten(1)  # (B, 2D)
+        state = torch.tanh(self.start(summary)).view(len(source), self.config.layers, -1)
+        records = () if record else None
+        if self.attention is None:
+            return Memory(state, summary, records=records)
+        key, value = self.attention.remember(self._drop(outputs))
+        return Memory(state, summary, key, value, padding_mask(lengths, source.shape[1]), records)
+
+    def decode(
+        self,
+        memory: Memory,
+        target: Int[Tensor, "batch target"],
+        *,
+        record: bool = False,
+        ablate: Collection[tuple[int, int]] = (),
+    ) -> ModelOutput:
+        """Logits of the token after every one of `target`, which starts with the start token.
+
+        Parameters
+        ----------
+        memory
+            From ``encode``.
+        target
+            Token ids (teacher forcing).
+        record
+            Whether the attention layer leaves its record.
+        ablate
+            Heads (0, head) whose context is set to zero.
+
+        Raises
+        ------
+        ConfigError
+            For a head that is not there.
+        """
+        logits, _, left = self._read(memory, memory.state, target, record, ablate)
+        return ModelOutput(logits, (() if left is None else (left,)) if record else None)
+
+    def begin(self, memory: Memory) -> Float[Tensor, "batch layer state"]:
+        """State of the decoder before its first token."""
+        return memory.state
+
+    def decode_one(
+        self,
+        memory: Memory,
+        state: Float[Tensor, "batch layer state"],
+        ids: Int[Tensor, " batch"],
+        *,
+        ablate: Collection[tuple[int, int]] = (),
+    ) -> tuple[Float[Tensor, "batch vocab"], Float[Tensor, "batch layer state"]]:
+        """Read one more token of every target; logits of the next, and the state after it."""
+        logits, state, _ = self._read(memory, state, ids[:, None], False, ablate)
+        return logits[:, 0], state
+
+    def reorder(
+        self, state: Float[Tensor, "batch layer state"], rows: Int[Tensor, " rows"]
+    ) -> Float[Tensor, "rows layer state"]:
+        """State of other rows: of the hypotheses that a beam goes on with."""
+        return state.index_select(0, rows)
+
+    def kinds(self) -> tuple[Kind, ...]:
+        """Name what each record is, in their order."""
+        return () if self.attention is None else ("cross",)
+
+    def num_parameters(self) -> int:
+        """Trained numbers; a tied head counts once."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters by their role (see ``group_parameters``)."""
+        return group_parameters(self)
+
+    def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
+        """Rows of each map in the matrices that stack several (see ``rows_of_stacks``)."""
+        states = (self.config.dim,) * (self.start.out_features // self.config.dim)
+        return rows_of_stacks(self) | {self.start.get_parameter("weight"): states}
+
+    def _read(
+        self, memory: Memory, state: Tensor, target: Tensor, record: bool, ablate: Collection[tuple[int, int]]
+    ) -> tuple[Tensor, Tensor, Any]:
+        """Logits (B, T, V), the state after the last token, and the record."""
+        ablated = heads_of_one_layer(ablate, self.attention, target.device)
+        x, left = self._drop(self.embedding(target)), None  # (B, T, D)
+        summary = memory.summary[:, None].expand(-1, target.shape[1], -1)  # (B, T, 2D)
+        if self.attention is None:
+            x = torch.cat((x, summary), -1)
+        hidden, state = self.decoder(x, state)
+        hidden, context = self._drop(hidden), summary
+        if self.attention is not None:
+            context, left = self.attention(
+                hidden, memory.key, memory.value, mask=memory.visible, record=record, ablated=ablated
+            )  # fmt: skip
+        hidden = self._drop(torch.tanh(self.combine(torch.cat((context, hidden), -1))))
+        return self.head(hidden), state, left
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.config.dropout) if self.training and self.config.dropout else x
