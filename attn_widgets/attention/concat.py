@@ -56,16 +56,16 @@ def concat(
     """
     check_arguments(query, key, causal, window)
     heads, dim = query.shape[1], query.shape[3]
-    of_query, of_key = full_precision(weight).transpose(1, 2).split(dim, dim=1)  # (H, d, d) each
-    query = full_precision(query) @ of_query
-    key = widen(full_precision(key), heads) @ of_key
+    columns = full_precision(weight).transpose(1, 2)  # (H, 2 d, d)
+    query = full_precision(query) @ columns[:, :dim]
+    key = widen(full_precision(key), heads) @ columns[:, dim:]
     return additive(
         query, key, widen(value, heads), v=v, b=torch.zeros_like(v), mask=mask, causal=causal, window=window,
         scale=scale, dropout=dropout, record=record,
     )  # fmt: skip
 
 
-def concat_weights(heads: int, dim: int) -> dict[str, Float[Tensor, "{heads} *shape"]]:
+def concat_weights(heads: int, dim: int) -> dict[str, Tensor]:
     """Draw W and v of every head, uniform in ±1/√(their inputs), as ``nn.Linear`` begins."""
     return {
         "weight": torch.empty(heads, dim, 2 * dim).uniform_(-1, 1) * (2 * dim) ** -0.5,

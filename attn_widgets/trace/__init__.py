@@ -1,5 +1,6 @@
 """What every head looked at, as data: NumPy only, no torch."""
 
+from attn_widgets.trace.additive import AdditiveRecord
 from attn_widgets.trace.blocks import Block, Predictions
 from attn_widgets.trace.dot_product import DotProductRecord
 from attn_widgets.trace.find import HeadWeight
@@ -20,6 +21,7 @@ __all__ = [
     "MASKED",
     "NOT_CAPTURED",
     "VALUE",
+    "AdditiveRecord",
     "AttentionTrace",
     "Block",
     "DotProductRecord",

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from attn_widgets.errors import AttnError
+from attn_widgets.trace.additive import AdditiveRecord
 from attn_widgets.trace.blocks import Block, Meta, Predictions
 from attn_widgets.trace.dot_product import DotProductRecord
 from attn_widgets.trace.records import Arrays, Part, Record, StackedRecord, WeightsRecord
@@ -65,6 +66,8 @@ def load_record(settings: Mapping[str, Any], arrays: Arrays) -> Record:
         return WeightsRecord(**arrays)
     if settings["record"] == "dot_product":
         return DotProductRecord(**arrays, scale=settings["scale"])
+    if settings["record"] == "additive":
+        return AdditiveRecord(**arrays)
     parts = [
         Part(part["first_row"], part["first_key"], load_record(part, _under(arrays, i)))
         for i, part in enumerate(settings["parts"])
