@@ -20,7 +20,7 @@ def test_without_a_prompt_it_writes_the_corpus():
 
 def test_every_beginning_of_a_line_is_continued_to_a_line_of_the_grammar():
     rules = Rules(1)
-    for line in sentences.corpus_lines()[:200]:
+    for line in sentences.corpus_lines()[:80]:
         words = line.split(" ")
         for stop in range(len(words) + 1):
             prompt = " ".join(words[:stop])
