@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import warnings
+import weakref
 from typing import Any
 
 import pytest
@@ -169,39 +170,49 @@ def test_last_queries_over_more_keys_equal_the_last_rows_of_the_square(queries: 
     torch.testing.assert_close(context, expected[:, :, -queries:], atol=2e-6, rtol=1e-5)
 
 
-class Largest(TorchDispatchMode):
-    """Keeps the size of the largest tensor that any operation made."""
+class Memory(TorchDispatchMode):
+    """Numbers in the largest tensor that any operation made, and the most bytes that were held at a time."""
 
-    numbers = 0
+    largest = held = most = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         for tensor in out if isinstance(out, (tuple, list)) else (out,):
             if isinstance(tensor, Tensor):
-                self.numbers = max(self.numbers, tensor.numel())
+                self.largest = max(self.largest, tensor.numel())
+                self.hold(tensor.untyped_storage())
         return out
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[int, Any] = {}
+
+    def hold(self, storage: Any) -> None:
+        if storage._cdata in self.known:
+            return
+        self.known[storage._cdata] = weakref.finalize(storage, self.free, storage._cdata, storage.nbytes())
+        self.held += storage.nbytes()
+        self.most = max(self.most, self.held)
+
+    def free(self, place: int, size: int) -> None:
+        del self.known[place]
+        self.held -= size
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_no_tensor_is_larger_than_a_tile_in_either_pass(causal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    tile = 1 << 16
+def test_a_long_text_needs_the_memory_of_a_few_tiles_in_both_passes(
+    causal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tile, length = 1 << 14, 512
     monkeypatch.setattr(module, "TILE", tile)
-    tensors = [torch.randn(1, 2, 256, 8, requires_grad=True) for _ in range(3)]
-    hidden = 2 * 256 * 256 * 8
-    saved: dict[int, int] = {}
-
-    def count(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        saved[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with Largest() as mode:
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            context, _ = additive(*tensors, **additive_weights(2, 8), causal=causal)
+    tensors = [torch.randn(1, 2, length, 8, requires_grad=True) for _ in range(3)]
+    with Memory() as memory:
+        context, _ = additive(*tensors, **additive_weights(2, 8), causal=causal)
         context.sum().backward()
-    assert mode.numbers <= tile == hidden // 16
-    assert sum(saved.values()) < 4 * tile  # bytes that wait for the backward pass
     assert all(tensor.grad is not None and tensor.grad.any() for tensor in tensors)
+    assert memory.largest <= tile
+    hidden, inputs = 2 * length * length * 8, 2 * length * 8
+    assert 4 * (tile + inputs) < memory.most < 4 * (4 * tile + 8 * inputs) < 4 * hidden / 20
 
 
 def test_a_row_without_any_key_leaves_finite_gradients() -> None:

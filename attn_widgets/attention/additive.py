@@ -7,7 +7,8 @@ worked on in tiles, and training computes each tile again in its backward pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -54,10 +55,8 @@ class AdditiveRecord(NamedTuple):
 
     def weights(self) -> Float[Tensor, "batch head query key"]:
         """Attention weights of every head; masked entries are zero, a fully masked row is all zeros."""
-        keys = self.key.shape[2]
-        tiles = [(*tile, keys) for tile in _tiles(self)]
         with torch.autocast(self.query.device.type, enabled=False):
-            return _join(_padded_weights, tiles, draws=False)
+            return _join(_padded_weights, self)
 
 
 def additive(
@@ -112,9 +111,8 @@ def additive(
     """
     check_arguments(query, key, causal, window)
     terms = AdditiveRecord(query, key, v if scale is None else v * scale, b, mask, causal, window)
-    tiles = [(tile, value[:, :, low:stop], dropout) for tile, low, stop in _tiles(terms)]
     with torch.autocast(query.device.type, enabled=False):
-        context = _join(_context, tiles, draws=dropout > 0)
+        context = _join(_context, terms, value, dropout)
     return context, terms._replace(v=terms.v.clone(), b=b.clone()) if record else None
 
 
@@ -126,47 +124,59 @@ def additive_weights(heads: int, dim: int) -> dict[str, Float[Tensor, "{heads} {
     return {"v": torch.empty(heads, dim).uniform_(-1, 1) * dim**-0.5, "b": torch.zeros(heads, dim)}
 
 
-def _tiles(terms: AdditiveRecord) -> Iterator[tuple[AdditiveRecord, int, int]]:
-    """Split the queries into tiles, each with the keys `low` to `stop` - 1 that it can see at all."""
+class Span(NamedTuple):
+    """Queries `first` to `last` - 1, and the keys `low` to `stop` - 1 that they can see at all."""
+
+    first: int
+    last: int
+    low: int
+    stop: int
+
+
+def _spans(terms: AdditiveRecord) -> Iterator[Span]:
+    """Split the queries so that the hidden layer of each span fits into a tile."""
     batch, heads, queries, dim = terms.query.shape
     keys = terms.key.shape[2]
     rows = max(1, TILE // max(1, batch * heads * keys * dim))
     for first in range(0, max(1, queries), rows):
         last = min(first + rows, queries)
-        low, stop = 0, keys
-        if terms.causal:  # the last of the tile's rows stands at the last of its keys, as in the whole
-            stop = max(0, keys - queries + last)
-            low = 0 if terms.window is None else max(0, keys - queries + first - terms.window + 1)
-        mask = terms.mask
-        if mask is not None and mask.shape[2] > 1:
-            mask = mask[:, :, first:last]
-        if mask is not None and mask.shape[3] > 1:
-            mask = mask[:, :, :, low:stop]
-        yield terms._replace(query=terms.query[:, :, first:last], key=terms.key[:, :, low:stop], mask=mask), low, stop
+        if not terms.causal:
+            yield Span(first, last, 0, keys)
+            continue
+        past = keys - queries  # the span's last row stands at the last of its keys, as in the whole
+        low = 0 if terms.window is None else max(0, past + first - terms.window + 1)
+        yield Span(first, last, low, max(0, past + last))
 
 
-def _join(compute: Callable[..., Tensor], tiles: list[Any], *, draws: bool) -> Tensor:
-    """Put the tiles' results under each other; gradients compute all but a single tile again.
-
-    `draws`: whether `compute` draws random numbers, which shall then be the same again.
-    """
-    if len(tiles) == 1:
-        return compute(*tiles[0])
-    return torch.cat(
-        [checkpoint(compute, *tile, use_reentrant=False, preserve_rng_state=draws) for tile in tiles], dim=2
-    )
-
-
-def _context(tile: AdditiveRecord, value: Tensor, dropout: float) -> Tensor:
-    return weigh(_weights(tile), value, dropout)
+def _join(
+    compute: Callable[..., Tensor], terms: AdditiveRecord, value: Tensor | None = None, dropout: float = 0.0
+) -> Tensor:
+    """Put the results of all spans under each other; gradients compute all but a single one again."""
+    spans = list(_spans(terms))
+    if len(spans) == 1:
+        return compute(spans[0], terms, value, dropout)
+    again = partial(checkpoint, compute, use_reentrant=False, preserve_rng_state=dropout > 0)
+    return torch.cat([again(span, terms, value, dropout) for span in spans], dim=2)
 
 
-def _padded_weights(tile: AdditiveRecord, low: int, stop: int, keys: int) -> Tensor:
-    return F.pad(_weights(tile), (low, keys - stop))
+def _context(span: Span, terms: AdditiveRecord, value: Tensor, dropout: float) -> Tensor:
+    return weigh(_weights(span, terms), value[:, :, span.low : span.stop], dropout)
 
 
-def _weights(tile: AdditiveRecord) -> Tensor:
-    query, key, v, b = (full_precision(tensor) for tensor in tile[:4])
+def _padded_weights(span: Span, terms: AdditiveRecord, *_: object) -> Tensor:
+    return F.pad(_weights(span, terms), (span.low, terms.key.shape[2] - span.stop))
+
+
+def _weights(span: Span, terms: AdditiveRecord) -> Tensor:
+    """Weights of the keys of a span. Slices are made here, so that their gradients do not wait for the other spans."""
+    first, last, low, stop = span
+    mask = terms.mask
+    if mask is not None and mask.shape[2] > 1:
+        mask = mask[:, :, first:last]
+    if mask is not None and mask.shape[3] > 1:
+        mask = mask[:, :, :, low:stop]
+    part = terms._replace(query=terms.query[:, :, first:last], key=terms.key[:, :, low:stop], mask=mask)
+    query, key, v, b = (full_precision(tensor) for tensor in part[:4])
     hidden = (query + b[:, None])[:, :, :, None] + widen(key, query.shape[1])[:, :, None]  # (B, H, Q, K, d)
     scores = (hidden.tanh_() * v[:, None, None]).sum(-1)
-    return masked_softmax(scores, tile.visible())
+    return masked_softmax(scores, part.visible())
