@@ -55,6 +55,9 @@ class Recurrent(nn.Module):
         Number of token ids.
     """
 
+    caches = True
+    ends_at_context = False
+
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config

@@ -97,7 +97,12 @@ class Seq2Seq(nn.Module):
         return self.decode(self.encode(source, lengths), target, record=record, ablate=ablate)
 
     def encode(
-        self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"], *, record: bool = False
+        self,
+        source: Int[Tensor, "batch source"],
+        lengths: Int[Tensor, " batch"],
+        *,
+        record: bool = False,
+        ablate: Collection[tuple[int, int]] = (),
     ) -> Memory:
         """Read the source, both ways.
 
@@ -107,14 +112,15 @@ class Seq2Seq(nn.Module):
             Token ids.
         lengths
             Tokens of each source; what is behind does not matter.
-        record
-            For the interface's sake: nothing attends here.
+        record, ablate
+            Nothing attends here; `ablate` is checked.
 
         Raises
         ------
         ConfigError
-            For a source without a token.
+            For a source without a token, or a head that is not there.
         """
+        heads_of_one_layer(ablate, self.attention, source.device)
         if not source.shape[1] or int(lengths.min()) < 1:
             raise ConfigError("the source is empty; give at least one token")
         outputs, states = self.encoder(self._drop(self.embedding(source)), None, lengths)
