@@ -188,6 +188,9 @@ class TrainConfig:
         "auto", "what a token is (auto: as the corpus asks; bpe for your own text)", common=True
     )
     vocab_size: int = option(2048, "largest vocabulary of word and bpe tokenizers", low=3)
+    lengths: Literal["refuse", "truncate"] = option(
+        "refuse", "pairs longer than the context: refuse them, or truncate the end of their source"
+    )
     validation: float = option(0.1, "share of the text held out", low=0, high=0.9, exclusive=True)
     validation_tokens: int = option(200_000, "score at most this many held-out tokens", low=1)
     validate_every: int | None = option(None, "steps between validations (default: a tenth of the run)", low=1)
@@ -250,6 +253,8 @@ class GenerateConfig:
         1.0, "divide positive logits of tokens already there by this", low=0, exclusive=True
     )
     greedy: bool = option(False, "always take the likeliest token")
+    beams: int = option(1, "hypotheses kept by beam search, for models that read pairs", low=1)
+    length_penalty: float = option(0.0, "above 0 beam search favours longer answers (0.6 is usual)", low=0)
     seed: int = option(0, "seed of the sampling", common=True, low=0, high=2**63 - 1)
     stop: tuple[str, ...] = option((), "stop when this text appears (may be repeated)", common=True)
     ignore_end: bool = option(False, "go on past the end token")

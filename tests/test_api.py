@@ -80,7 +80,7 @@ def test_a_terminal_sees_corpus_time_bar_and_skill_table(
     first, second, *rest = out.splitlines()
     model = sum(p.numel() for p in run.model.parameters())
     assert re.fullmatch(
-        r"sentences: 20,000 generated sentences .*; [\d,]+ word tokens to train on, 200 held out, vocabulary \d+", first
+        r"sentences: 20,000 generated sentences .*; [\d,]+ tokens to train on, 200 held out, vocabulary of \d+ word tokens", first
     )
     assert re.match(rf"{model:,} parameters; about \d+ s; (cpu|cuda); ", second)
     assert "the first 200 tokens (--validation-tokens)" in second

@@ -118,7 +118,7 @@ def test_modes_come_back_after_an_error() -> None:
 
 def test_records_own_their_memory() -> None:
     trace = capture_trace(make_model(), make_ids(10), words(10), str)
-    ranges = 2 * 10 * 8  # start and stop, shared by the layers
+    ranges = 2 * 2 * 10 * 8  # start and stop of each layer
     assert trace.nbytes == 2 * (4 + 2) * 10 * 8 * 4 + ranges + 10 * 4
     for block in trace.blocks:
         assert isinstance(block.record, DotProductRecord)

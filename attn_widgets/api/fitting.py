@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,14 +14,14 @@ from attn_widgets.api.plan import Plan
 from attn_widgets.api.source import check_source, write_source
 from attn_widgets.api.state import remember
 from attn_widgets.history import Progress
-from attn_widgets.models import MODELS, Transformer
+from attn_widgets.models import MODELS, NGram
 from attn_widgets.run import Run, record_moment
-from attn_widgets.text.batches import TokenFiles
-from attn_widgets.training import fit, is_main_process
+from attn_widgets.text.batches import Data
+from attn_widgets.training import count_run, fit, is_main_process
 from attn_widgets.training.checkpoint import pointers
 
 
-def fit_run(plan: Plan, folder: Path, tokens: TokenFiles, *, resume: bool, quiet: bool) -> Run:
+def fit_run(plan: Plan, folder: Path, tokens: Data, *, resume: bool, quiet: bool) -> Run:
     """Train; whatever happens, a run with a checkpoint is the last run.
 
     Parameters
@@ -40,14 +41,17 @@ def fit_run(plan: Plan, folder: Path, tokens: TokenFiles, *, resume: bool, quiet
     if not quiet:
         report = shown.progress_view(model.num_parameters(), run.history if pointers(folder) else None)
 
-    def record(step: int, model: nn.Module) -> None:
-        assert isinstance(model, Transformer)
+    def record(step: int, _model: nn.Module) -> None:
         record_moment(run.folder, step, model, run.tokenizer, plan.probe)
 
+    if isinstance(model, NGram):
+        count_run(model, tokens, run.folder)
+        remember(run)
+        return run
     try:
         fit(
             model, tokens, plan.config, folder=run.folder, report=report, floor=plan.corpus.floor, resume=resume,
-            on_moment=record if plan.config.moments else None,
+            on_moment=record if plan.config.moments and model.kinds() else None,
         )  # fmt: skip
     finally:
         if pointers(run.folder):
@@ -55,7 +59,7 @@ def fit_run(plan: Plan, folder: Path, tokens: TokenFiles, *, resume: bool, quiet
     return run
 
 
-def _prepared(plan: Plan, folder: Path, tokens: TokenFiles) -> Run:
+def _prepared(plan: Plan, folder: Path, tokens: Data) -> Run:
     """Write what a run is before its first step."""
     resumes = bool(pointers(folder))
     if resumes:
@@ -68,8 +72,8 @@ def _prepared(plan: Plan, folder: Path, tokens: TokenFiles) -> Run:
     return run
 
 
-def _fresh_model(plan: Plan) -> Transformer:
+def _fresh_model(plan: Plan) -> Any:
     """Return a model whose weights are a function of the seed; torch's own random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.config.seed)
-        return MODELS["transformer"](plan.model_config, plan.tokenizer.vocab_size)
+        return MODELS[plan.model_config.model](plan.model_config, plan.tokenizer.vocab_size)

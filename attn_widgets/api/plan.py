@@ -13,8 +13,10 @@ from attn_widgets.api.store import existing, place
 from attn_widgets.config import ModelConfig, StoreConfig, TrainConfig, flag_name
 from attn_widgets.errors import ConfigError, CorpusError
 from attn_widgets.flags import build
-from attn_widgets.text.batches import TokenFiles
+from attn_widgets.text.batches import TokenFiles, encode_corpus
 from attn_widgets.text.corpus import Corpus, load_corpus
+from attn_widgets.text.pair_files import PairFiles
+from attn_widgets.text.pairs import encode_pairs
 from attn_widgets.text.tokenizers import Tokenizer, train_tokenizer
 
 CHANGEABLE = ("steps", "minutes")
@@ -40,8 +42,10 @@ class Plan:
     config: TrainConfig
 
     @property
-    def probe(self) -> str:
-        """Text whose attention is recorded during training."""
+    def probe(self) -> str | tuple[str, str]:
+        """Text, or source and target, whose attention is recorded during training."""
+        if self.model_config.reads_pairs and self.corpus.pair is not None:
+            return self.corpus.pair
         return self.corpus.prompt if self.config.probe is None else self.config.probe
 
 
@@ -50,7 +54,7 @@ def plan_new(source: Source, text: Any, store: StoreConfig, given: Mapping[str, 
     model_config, config = build(ModelConfig, given), build(TrainConfig, given)
     if store.name is not None:
         place(store, store.name)  # a taken name is told before a large text is read
-    corpus = load_corpus(source, text=text, validation=config.validation, seed=config.seed)
+    corpus = _corpus(source, text, model_config, config)
     folder = place(store, corpus.name)
     kind = corpus.tokenizer if config.tokenizer == "auto" else config.tokenizer
     tokenizer = train_tokenizer(kind, corpus, config.vocab_size)
@@ -60,7 +64,8 @@ def plan_new(source: Source, text: Any, store: StoreConfig, given: Mapping[str, 
 def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[str, Any]) -> Plan:
     """Plan to go on with a run, with its own options and its own text."""
     if store.name is None:
-        folder = place(store, load_corpus(source, text=text).name)
+        pairs = build(ModelConfig, given).reads_pairs
+        folder = place(store, load_corpus(source, text=text, pairs=pairs).name)
     else:
         folder = existing(store.runs, store.name, "--resume --name")
     load_torch()
@@ -81,8 +86,31 @@ def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[s
         config = replace(config, minutes=given["minutes"])
     if source is None and text is None:
         source = read_source(folder)
-    corpus = load_corpus(source, text=text, validation=config.validation, seed=config.seed)
+    corpus = _corpus(source, text, run.model_config, config)
     return Plan(folder, source, text is not None, corpus, run.tokenizer, run.model_config, config)
+
+
+def _corpus(source: Source, text: Any, model: ModelConfig, config: TrainConfig) -> Corpus:
+    return load_corpus(source, text=text, validation=config.validation, seed=config.seed, pairs=model.reads_pairs)
+
+
+def encode(plan: Plan, scratch: Path) -> TokenFiles | PairFiles:
+    """Encode the corpus of a plan as its model reads it; large token files lie in `scratch`.
+
+    Raises
+    ------
+    CorpusError, ConfigError
+        When there is too little to train on, or rows longer than the context.
+    """
+    corpus, config, limit = plan.corpus, plan.config, plan.config.validation_tokens
+    if corpus.task is None:
+        tokens = encode_corpus(corpus, plan.tokenizer, scratch, limit)
+        check_length(plan, tokens)
+        return tokens
+    joined = not plan.model_config.reads_pairs
+    pairs = encode_pairs(corpus.task, plan.tokenizer, joined=joined, limit=limit, lengths=config.lengths)
+    pairs.check(plan.model_config.context)
+    return pairs
 
 
 def check_length(plan: Plan, tokens: TokenFiles) -> None:
@@ -96,5 +124,5 @@ def check_length(plan: Plan, tokens: TokenFiles) -> None:
     context, count = plan.model_config.context, len(tokens.train)
     if count <= context:
         raise CorpusError(f"--context {context} is longer than the text of {count} tokens; try {count - 1} or less")
-    if plan.config.moments and not len(plan.tokenizer.encode_prompt(plan.probe)):
+    if plan.config.moments and not len(plan.tokenizer.encode_prompt(str(plan.probe))):
         raise ConfigError("--probe '' has no tokens; give some text, or --moments 0")

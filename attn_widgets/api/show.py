@@ -61,6 +61,8 @@ def summary(run: Run) -> str:
     best, parts = run.history.best, []
     if has_skills(run):
         parts.append(repr(run.skills()))
+    if run.corpus.task_from is not None:
+        parts.append(repr(run.score()))
     if best is not None:
         floor = "" if run.corpus.floor is None else f", the grammar's floor {run.corpus.floor:.3f}"
         parts.append(

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from attn_widgets.errors import RunError
-from attn_widgets.text.batches import TokenFiles
+from attn_widgets.text.batches import Data
 from attn_widgets.text.corpus import BUILT_IN
+from attn_widgets.text.tasks import TASKS
 from attn_widgets.training.storage import write_file
 
 FILE = "text.json"
@@ -22,7 +23,7 @@ def simplify(corpus: Source) -> Source:
     return corpus[0] if isinstance(corpus, (list, tuple)) and len(corpus) == 1 else corpus
 
 
-def write_source(folder: Path, corpus: Source, in_memory: bool, tokens: TokenFiles) -> None:
+def write_source(folder: Path, corpus: Source, in_memory: bool, tokens: Data) -> None:
     """Remember where the text came from, and a checksum of its tokens."""
     found = {"corpus": None if in_memory else _absolute(corpus), "in_memory": in_memory, "sum": checksum(tokens)}
     write_file(folder / FILE, json.dumps(found, ensure_ascii=False).encode())
@@ -43,7 +44,7 @@ def read_source(folder: Path) -> Source:
     return corpus
 
 
-def check_source(folder: Path, tokens: TokenFiles) -> None:
+def check_source(folder: Path, tokens: Data) -> None:
     """Refuse to go on with another text.
 
     Raises
@@ -58,10 +59,10 @@ def check_source(folder: Path, tokens: TokenFiles) -> None:
         )
 
 
-def checksum(tokens: TokenFiles) -> str:
+def checksum(tokens: Data) -> str:
     """SHA-256 over all token ids."""
     digest = hashlib.sha256()
-    for part in (tokens.train, tokens.validation):
+    for part in tokens.arrays():
         digest.update(f"{part.dtype} {len(part)} ".encode())
         for start in range(0, len(part), 1 << 22):
             digest.update(part[start : start + (1 << 22)].tobytes())
@@ -78,7 +79,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def _absolute(corpus: Source) -> Source:
     """Paths that still hold when the working folder is another one."""
-    if corpus is None or corpus in BUILT_IN:
+    if corpus is None or corpus in (*BUILT_IN, *TASKS):
         return corpus
     if isinstance(corpus, (str, Path)):
         return str(Path(corpus).expanduser().absolute())

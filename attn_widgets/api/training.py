@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from attn_widgets.api import show as shown
 from attn_widgets.api.heavy import load_torch
-from attn_widgets.api.plan import Plan, check_length, plan_new, plan_resumed
+from attn_widgets.api.plan import Plan, encode, plan_new, plan_resumed
 from attn_widgets.api.source import simplify
 from attn_widgets.api.store import held, nearest_folder
 from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, TrainingInterrupted
 from attn_widgets.flags import VERBS, build, help_text, keywords
 from attn_widgets.progress import is_plain
-from attn_widgets.text.batches import TokenFiles, encode_corpus
+from attn_widgets.text.batches import Data
 from attn_widgets.training import is_main_process
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def train(
     plan = (plan_resumed if store.resume else plan_new)(source, text, store, given)
     # A large text's tokens lie beside the runs, on the same disk, while it is trained on.
     with TemporaryDirectory(prefix=".attn-tokens-", dir=nearest_folder(store.runs)) as scratch:
-        tokens = encode_corpus(plan.corpus, plan.tokenizer, Path(scratch), plan.config.validation_tokens)
-        check_length(plan, tokens)
+        tokens = encode(plan, Path(scratch))
         quiet = shown.is_quiet(show)
         if not quiet:
             print(_first_line(plan, tokens), flush=True)
@@ -88,8 +87,8 @@ def _print_summary(run: Run) -> None:
         raise TrainingInterrupted(line) from None
 
 
-def _first_line(plan: Plan, tokens: TokenFiles) -> str:
+def _first_line(plan: Plan, tokens: Data) -> str:
     return (
-        f"{plan.corpus.name}: {plan.corpus.source}; {len(tokens.train):,} {plan.tokenizer.kind} tokens to train on, "
-        f"{len(tokens.validation):,} held out, vocabulary {plan.tokenizer.vocab_size:,}"
+        f"{plan.corpus.name}: {plan.corpus.source}; {tokens.describe()}, "
+        f"vocabulary of {plan.tokenizer.vocab_size:,} {plan.tokenizer.kind} tokens"
     )

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Integer
 from torch import Tensor
 
-from attn_widgets.attention import DotRecord
 from attn_widgets.capture.reading import read_text
 from attn_widgets.capture.trace import Top, join_predictions, top_tokens
-from attn_widgets.models import Transformer
+from attn_widgets.models import LanguageModel
 from attn_widgets.trace import Predictions
 
 
@@ -45,7 +45,7 @@ class Ablation:
 
 
 def compare_ablation(
-    model: Transformer,
+    model: LanguageModel,
     ids: Integer[np.ndarray, " query"] | Integer[Tensor, " query"],
     next_token: Callable[[int], str],
     ablate: Collection[tuple[int, int]],
@@ -62,10 +62,10 @@ def compare_ablation(
     after: list[Top] = []
     still: list[Tensor] = []
 
-    def visit_before(logits: Tensor, records: tuple[DotRecord, ...] | None) -> None:
+    def visit_before(logits: Tensor, records: tuple[Any, ...] | None) -> None:
         before.append(top_tokens(logits))
 
-    def visit_after(logits: Tensor, records: tuple[DotRecord, ...] | None) -> None:
+    def visit_after(logits: Tensor, records: tuple[Any, ...] | None) -> None:
         chosen = before[len(after)][0]
         after.append(top_tokens(logits))
         still.append(logits.softmax(-1).gather(-1, chosen[:, None])[:, 0])

@@ -8,31 +8,32 @@ with its square. Past the context of a model with rotary positions each token se
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Integer
 from torch import Tensor, nn
 
-from attn_widgets.attention import DotRecord
 from attn_widgets.errors import AttnError
-from attn_widgets.models import KeyValueCache, Transformer
+from attn_widgets.models import LanguageModel
 
 PIECE = 256
 """Tokens read at a time."""
 
-Visit = Callable[[Tensor, tuple[DotRecord, ...] | None], None]
+Visit = Callable[[Tensor, tuple[Any, ...] | None], None]
 
 
 def read_text(
-    model: Transformer,
+    model: LanguageModel,
     ids: Integer[Tensor, " query"],
     visit: Visit,
     *,
     ablate: Collection[tuple[int, int]] = (),
     record: bool = False,
-) -> KeyValueCache:
+) -> None:
     """Read a text once, without gradients and dropout.
 
     Parameters
@@ -48,11 +49,6 @@ def read_text(
     record
         Whether attention leaves records.
 
-    Returns
-    -------
-    KeyValueCache
-        Holds the keys of the whole text.
-
     Raises
     ------
     AttnError
@@ -60,16 +56,25 @@ def read_text(
     """
     ids = ids.to(torch.int64)
     _check(model, ids)
-    cache = KeyValueCache(model.config, 1, len(ids))
-    device = model.embedding.weight.device
+    ids = ids.to(device_of(model))
     with evaluating(model), torch.no_grad():
-        for piece in torch.split(ids.to(device), PIECE):
+        if not model.caches:
+            window = model.config.context if len(ids) > model.config.context else None
+            output = model(ids[None], record=record, ablate=ablate, window=window)
+            visit(output.logits[0].float(), output.records)
+            return
+        cache = model.new_cache(1, len(ids))
+        for piece in torch.split(ids, PIECE):
             output = model(piece[None], cache=cache, record=record, ablate=ablate)
             visit(output.logits[0].float(), output.records)
-    return cache
 
 
-def _check(model: Transformer, ids: Tensor) -> None:
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's tensors are."""
+    return next(itertools.chain(model.parameters(), model.buffers())).device
+
+
+def _check(model: LanguageModel, ids: Tensor) -> None:
     config = model.config
     if not len(ids):
         raise AttnError("the text has no tokens; give at least one")
@@ -77,7 +82,7 @@ def _check(model: Transformer, ids: Tensor) -> None:
     if low < 0 or high >= model.vocab_size:
         wrong = low if low < 0 else high
         raise AttnError(f"token {wrong} does not exist; the model's vocabulary is 0 to {model.vocab_size - 1}")
-    if config.positions != "rotary" and len(ids) > config.context:
+    if model.ends_at_context and len(ids) > config.context:
         raise AttnError(
             f"the text has {len(ids)} tokens, but --positions {config.positions} end at --context {config.context}; "
             f"give at most {config.context} tokens, or train with --positions rotary"

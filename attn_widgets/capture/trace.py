@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Integer
-from torch import Tensor
+from torch import Tensor, nn
 
-from attn_widgets.attention import DotRecord
 from attn_widgets.capture.reading import model_hash, read_text
-from attn_widgets.capture.segments import Segment, generation_trace
+from attn_widgets.capture.records import trace_record
 from attn_widgets.errors import AttnError
-from attn_widgets.models import Transformer
-from attn_widgets.trace import AttentionTrace, Predictions, head_name
-from attn_widgets.trace.blocks import Meta
+from attn_widgets.models import LanguageModel
+from attn_widgets.trace import AttentionTrace, Block, Predictions, head_name
+from attn_widgets.trace.blocks import Kind, Meta
 
 Top = tuple[Int[Tensor, " _"], Float[Tensor, " _"]]
 """Ids and probabilities of the likeliest tokens of some rows."""
 
 
 def capture_trace(
-    model: Transformer,
+    model: LanguageModel,
     ids: Integer[np.ndarray, " query"] | Integer[Tensor, " query"],
     tokens: Sequence[str],
     next_token: Callable[[int], str],
@@ -60,24 +60,46 @@ def capture_trace(
     """
     if len(ids) != len(tokens):
         raise AttnError(f"{len(ids)} ids, but {len(tokens)} tokens; each id needs its text")
-    pieces: list[list[Tensor]] = []
+    if not model.kinds():
+        raise AttnError(f"--model {model.config.model} --attention {model.config.attention} has no attention to trace")
+    pieces: list[tuple[Any, ...]] = []
     tops: list[Top] = []
-    scales: list[float] = []
 
-    def visit(logits: Tensor, records: tuple[DotRecord, ...] | None) -> None:
+    def visit(logits: Tensor, records: tuple[Any, ...] | None) -> None:
         assert records is not None
-        pieces.append([record.query[0] for record in records])
-        scales.append(records[0].scale)
+        pieces.append(records)
         tops.append(top_tokens(logits))
 
-    cache = read_text(model, torch.as_tensor(ids), visit, ablate=ablate, record=True)
-    queries = [torch.cat(layer, dim=1) for layer in zip(*pieces, strict=True)]  # each (H, Q, d)
-    keys = [cache.keys(layer)[0] for layer in range(len(queries))]  # each (Hkv, Q, d)
-    segment = Segment(0, 0, queries, keys, scales[0], model.config.context)
-    added: Meta = {"model": model_hash(model), "text": " ".join(tokens)}
-    if ablate:
-        added = {**added, "ablate": " ".join(head_name(*head) for head in sorted(ablate))}
-    return generation_trace([segment], tokens, join_predictions(tops, next_token), {**added, **(meta or {})})
+    read_text(model, torch.as_tensor(ids), visit, ablate=ablate, record=True)
+    predictions = join_predictions(tops, next_token)
+    about = {**provenance(model, tokens, ablate), **(meta or {})}
+    records = [_joined(layer) for layer in zip(*pieces, strict=True)]
+    return whole_trace(records, model.kinds(), tokens, predictions, about)
+
+
+def _joined(layer: Sequence[Any]) -> Any:
+    """One record of the pieces of a text: the last one has all keys, and its queries are the last rows of them."""
+    if len(layer) == 1:
+        return layer[0]
+    return layer[-1]._replace(query=torch.cat([record.query for record in layer], dim=2))
+
+
+def whole_trace(
+    records: Sequence[Any], kinds: Sequence[Kind], tokens: Sequence[str], predictions: Predictions, meta: Meta
+) -> AttentionTrace:
+    """Make a trace of the records that a model left when it read a text in one go."""
+    fed = tuple(tokens)
+    blocks = [
+        Block(kind, layer, fed, fed, trace_record(record))
+        for layer, (kind, record) in enumerate(zip(kinds, records, strict=True))
+    ]
+    return AttentionTrace(blocks, predictions, meta)
+
+
+def provenance(model: nn.Module, tokens: Sequence[str], ablate: Collection[tuple[int, int]]) -> Meta:
+    """Say what a trace shows: hash of the weights, text, heads switched off."""
+    about: Meta = {"model": model_hash(model), "text": " ".join(tokens)}
+    return {**about, "ablate": " ".join(head_name(*head) for head in sorted(ablate))} if ablate else about
 
 
 def top_tokens(logits: Float[Tensor, "query vocab"]) -> Top:

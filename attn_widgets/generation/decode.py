@@ -16,11 +16,12 @@ from torch import Tensor
 
 from attn_widgets.config import GenerateConfig
 from attn_widgets.errors import ConfigError, RunError
+from attn_widgets.generation.plain import PlainReader
 from attn_widgets.generation.recording import Choices, Recording
 from attn_widgets.generation.sampling import choose_token, make_generator
 from attn_widgets.generation.step import OneRow
 from attn_widgets.generation.stopping import Deadline, Interrupt, StopReason, TextStream
-from attn_widgets.models import KeyValueCache, Transformer
+from attn_widgets.models import KeyValueCache, LanguageModel, Transformer
 from attn_widgets.trace.names import parse_head
 
 PREFILL = 256
@@ -150,8 +151,17 @@ class Decoded:
     seconds: float
 
 
+def make_reader(
+    model: LanguageModel, ablate: Collection[tuple[int, int]], *, record: bool, length: int
+) -> Reader | PlainReader:
+    """Choose the fast reader where the model is what it was made for."""
+    if isinstance(model, Transformer) and model.config.attention == "scaled_dot":
+        return Reader(model, ablate=ablate, record=record, length=length)
+    return PlainReader(model, ablate=ablate)
+
+
 def generate_tokens(
-    model: Transformer,
+    model: LanguageModel,
     prompt_ids: Sequence[int],
     config: GenerateConfig,
     *,
@@ -193,14 +203,13 @@ def generate_tokens(
     if not prompt:
         raise ConfigError("the prompt is empty and this tokenizer has no start token; give at least one character")
     started, context = time.perf_counter(), model.config.context
-    reader = Reader(
-        model, ablate=ablated_heads(config.ablate), record=trace, length=len(prompt) + config.max_new_tokens + 1
-    )
+    length = len(prompt) + config.max_new_tokens + 1
+    reader = make_reader(model, ablated_heads(config.ablate), record=trace, length=length)
     stream = TextStream(decode, prompt if joins else (), config.stop, on_text)
     with torch.inference_mode(), Interrupt() as interrupt:
         ids, reason = _loop(reader, prompt, config, None if config.ignore_end else end_id, stream, interrupt)
         notes = _notes(reader, len(prompt), context)
-        if reader.recording is not None:
+        if isinstance(reader, Reader) and reader.recording is not None:
             reader.choices.add_rows(reader.decode_one_token(torch.tensor(ids[-1:], device=reader.device))[None])
             reader.recording.close(reader.cache)
         reader.choices.flush()
@@ -210,7 +219,12 @@ def generate_tokens(
 
 
 def _loop(
-    reader: Reader, prompt: list[int], config: GenerateConfig, end: int | None, stream: TextStream, interrupt: Interrupt
+    reader: Reader | PlainReader,
+    prompt: list[int],
+    config: GenerateConfig,
+    end: int | None,
+    stream: TextStream,
+    interrupt: Interrupt,
 ) -> tuple[list[int], StopReason]:
     deadline, generator = Deadline(config.minutes), make_generator(config.seed, reader.device)
     seen = torch.tensor(prompt, device=reader.device) if config.repetition_penalty != 1 else None
@@ -237,7 +251,7 @@ def _loop(
         logits = reader.decode_one_token(token)
 
 
-def _notes(reader: Reader, prompt: int, context: int) -> tuple[str, ...]:
+def _notes(reader: Reader | PlainReader, prompt: int, context: int) -> tuple[str, ...]:
     """Say what did not fit."""
     notes: list[str] = []
     if prompt > context:

@@ -52,6 +52,8 @@ class Generation:
     _decoded: Decoded = field(compare=False)
     _tokenizer: Tokenizer = field(compare=False)
     _meta: Callable[[], Meta] = field(compare=False)
+    _retrace: Callable[[], AttentionTrace] | None = field(default=None, compare=False)
+    _between: str = ""
 
     @property
     def tokens_per_second(self) -> float:
@@ -71,6 +73,8 @@ class Generation:
         last one included. Beside each stands the likeliest next token, which a sampled one need not be.
         """
         recording, choices = self._decoded.recording, self._decoded.choices
+        if recording is None and self._retrace is not None:
+            return self._retrace()
         if recording is None:
             raise RunError("this generation was made with trace=False; generate again without it")
         ids = [*self._decoded.prompt_ids, *self.ids]
@@ -80,7 +84,7 @@ class Generation:
         return generation_trace(recording.segments, tokens, predictions, self._meta())
 
     def __str__(self) -> str:
-        return self.prompt + self.text
+        return self.prompt + self._between + self.text
 
     def __repr__(self) -> str:
         shown = str(self) if len(str(self)) <= 72 else str(self)[:71] + "…"
@@ -97,7 +101,7 @@ class Generation:
             style = f"border-bottom:2px solid rgba(64,132,214,{probability:.2f})"
             spans.append(f'<span title="{title}" style="{style}">{html.escape(shown)}</span>' if shown else "")
         notes = "".join(f'<div style="opacity:.7">{html.escape(note)}</div>' for note in self.notes)
-        text = f'<span style="opacity:.7">{html.escape(self.prompt)}</span>{"".join(spans)}'
+        text = f'<span style="opacity:.7">{html.escape(self.prompt + self._between)}</span>{"".join(spans)}'
         return f'<div style="white-space:pre-wrap">{text}</div>{notes}'
 
     @property

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from attn_widgets.capture.reading import evaluating
-from attn_widgets.models import Transformer
+from attn_widgets.capture.reading import device_of, evaluating
+from attn_widgets.models import LanguageModel
 from attn_widgets.text.sentences import SkillItem
 from attn_widgets.text.tokenizers import Tokenizer
 from attn_widgets.trace.names import head_name
@@ -35,9 +35,9 @@ class SkillScore:
     accuracy
         Share of items whose whole answer is right.
     best_head
-        The head that looks at the right words most, such as ``L0H1``.
+        The head that looks at the right words most, such as ``L0H1``; '' without attention.
     weight
-        Mean weight of that head on them.
+        Mean weight of that head on them; 0 without attention.
     count
         Number of items.
     """
@@ -78,7 +78,7 @@ def format_skills(scores: Sequence[SkillScore]) -> str:
 
 
 def score_skills(
-    model: Transformer, tokenizer: Tokenizer, items: Sequence[SkillItem], ablate: Collection[tuple[int, int]] = ()
+    model: LanguageModel, tokenizer: Tokenizer, items: Sequence[SkillItem], ablate: Collection[tuple[int, int]] = ()
 ) -> SkillTable:
     """Score every skill that `items` has.
 
@@ -104,20 +104,22 @@ def score_skills(
 
 
 def _score(
-    model: Transformer, tokenizer: Tokenizer, skill: str, items: list[SkillItem], ablate: Collection[tuple[int, int]]
+    model: LanguageModel, tokenizer: Tokenizer, skill: str, items: list[SkillItem], ablate: Collection[tuple[int, int]]
 ) -> SkillScore:
     right, rows = 0, 0
-    mass = torch.zeros(model.config.layers, model.config.heads, dtype=torch.float64)
+    mass = torch.zeros(len(model.kinds()), model.config.heads, dtype=torch.float64)
     ordered = sorted(items, key=lambda item: len(item.prompt) + len(item.expected))  # similar lengths side by side
     for start in range(0, len(ordered), BATCH):
         batch = ordered[start : start + BATCH]
         ids, answer, keys = _lay_out(tokenizer, batch)
-        output = model(ids.to(model.embedding.weight.device), record=True, ablate=ablate)
+        output = model(ids.to(device_of(model)), record=True, ablate=ablate)
         hits = output.logits[:, :-1].argmax(-1).cpu() == ids[:, 1:]
         right += int((hits | ~answer[:, 1:]).all(1).sum())
         for layer, record in enumerate(output.records or ()):
             mass[layer] += torch.einsum("bhqk,bqk->h", record.weights().float().cpu(), keys.float())
         rows += int(keys.any(-1).sum())
+    if not mass.numel():  # no attention
+        return SkillScore(skill, right / len(items), "", 0.0, len(items))
     best = int(mass.argmax())
     head = divmod(best, model.config.heads)
     return SkillScore(skill, right / len(items), head_name(*head), float(mass[head]) / rows, len(items))

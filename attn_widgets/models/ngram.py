@@ -69,6 +69,9 @@ class NGram(nn.Module):
         Number of token ids.
     """
 
+    caches = True
+    ends_at_context = False
+
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.config, self.vocab_size = config, vocab_size

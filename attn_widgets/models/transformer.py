@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attn_widgets.attention import MECHANISMS, WEIGHTS
-from attn_widgets.config import ModelConfig
+from attn_widgets.config import DENSE, ModelConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.models.cache import KeyValueCache
 from attn_widgets.models.mlp import MLP
@@ -210,13 +210,24 @@ class Transformer(nn.Module):
             cache.advance(ids.shape[1])
         return ModelOutput(self.head(self.norm(x)), tuple(records) if record else None)
 
+    @property
+    def caches(self) -> bool:
+        """Whether it can read on behind a cache of keys and values."""
+        return self.config.attention in DENSE
+
+    @property
+    def ends_at_context(self) -> bool:
+        """Whether there is no position past the context."""
+        return self.config.positions != "rotary"
+
     def new_cache(self, batch: int = 1, capacity: int | None = None) -> KeyValueCache:
         """Room for the keys and values of `batch` texts."""
         return KeyValueCache(self.config, batch, capacity)
 
     def kinds(self) -> tuple[Kind, ...]:
         """Name what each record is, in their order."""
-        return ("decoder",) * self.config.layers
+        kinds: tuple[Kind, ...] = ("decoder",)
+        return kinds * self.config.layers
 
     def num_parameters(self) -> int:
         """Trained numbers; a tied head counts once."""

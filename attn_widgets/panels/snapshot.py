@@ -29,7 +29,7 @@ def heads_html(trace: AttentionTrace, layer: int, head: int, ident: str, title: 
     """
     block = trace.blocks[layer]
     weights, states = block.record.weights(head), block.record.states(head)
-    predictions = trace.predictions
+    predictions = trace.predictions_of(layer)
     name = head_name(layer, head)
     main, width, height = _main(block, weights, states, predictions, name, title)
     small, small_width, small_height = _thumbnails(trace, (layer, head))

@@ -28,11 +28,15 @@ class CorpusNote:
     prompt: str
     floor: float | None
     grammar: str | None
+    task_from: str | None = None
+    pair: tuple[str, str] | None = None
 
     @classmethod
     def of(cls, corpus: Corpus) -> CorpusNote:
         """Take from a corpus what is to be remembered."""
-        return cls(corpus.name, corpus.source, corpus.prompt, corpus.floor, corpus.grammar)
+        return cls(
+            corpus.name, corpus.source, corpus.prompt, corpus.floor, corpus.grammar, corpus.task_from, corpus.pair
+        )
 
 
 class Description(NamedTuple):

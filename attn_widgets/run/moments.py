@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from attn_widgets.capture import capture_trace
-from attn_widgets.models import Transformer
+from attn_widgets.capture import capture_trace, pair_trace
+from attn_widgets.models import LanguageModel, PairModel
+from attn_widgets.run.pairs import answered
+from attn_widgets.text.tasks import SEPARATOR
 from attn_widgets.text.tokenizers import Tokenizer
-from attn_widgets.trace import AttentionTrace, Block, DotProductRecord, Predictions, WeightsRecord
+from attn_widgets.trace import AttentionTrace, Block, DotProductRecord, Predictions, Record, WeightsRecord
 from attn_widgets.trace.blocks import Meta
 
 FOLDER = "moments"
@@ -24,15 +27,28 @@ LIMIT = 2_000_000 // 8 - 20_000
 """Bytes of the arrays of one moment: eight of them, and their headers, fill 2 MB at most."""
 
 
-def record_moment(folder: Path, step: int, model: Transformer, tokenizer: Tokenizer, probe: str) -> None:
-    """Write a trace of the probe text after `step` steps into a run's folder."""
-    ids = tokenizer.encode_prompt(probe)
-    if model.config.positions != "rotary":
-        ids = ids[: model.config.context]
-    meta: Meta = {"text": probe, "step": step}
-    trace = capture_trace(model, ids, tokenizer.tokens(ids), tokenizer.token, meta=meta)
+def record_moment(
+    folder: Path, step: int, model: LanguageModel | PairModel, tokenizer: Tokenizer, probe: str | tuple[str, str]
+) -> None:
+    """Write a trace of the probe after `step` steps into a run's folder: of a text, or of a source and its target."""
+    meta: Meta = {"text": probe if isinstance(probe, str) else f" {SEPARATOR} ".join(probe), "step": step}
+    trace = (
+        _of_text(model, tokenizer, probe, meta) if isinstance(probe, str) else _of_pair(model, tokenizer, probe, meta)
+    )
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     compact(trace, LIMIT).save(folder / FOLDER / f"step-{step:06d}.safetensors")
+
+
+def _of_text(model: Any, tokenizer: Tokenizer, text: str, meta: Meta) -> AttentionTrace:
+    ids = tokenizer.encode_prompt(text)
+    if model.ends_at_context:
+        ids = ids[: model.config.context]
+    return capture_trace(model, ids, tokenizer.tokens(ids), tokenizer.token, meta=meta)
+
+
+def _of_pair(model: Any, tokenizer: Tokenizer, pair: tuple[str, str], meta: Meta) -> AttentionTrace:
+    source, target = (tokenizer.encode(text)[: model.config.context - 1] for text in pair)
+    return pair_trace(model, answered(tokenizer, source.tolist(), target.tolist()), tokenizer.token, meta=meta)
 
 
 def read_moments(folder: Path) -> list[tuple[int, AttentionTrace]]:
@@ -43,21 +59,30 @@ def read_moments(folder: Path) -> list[tuple[int, AttentionTrace]]:
 
 
 def compact(trace: AttentionTrace, limit: int) -> AttentionTrace:
-    """Make a decoder's trace of queries and keys fit into `limit` bytes of arrays, by rounding and cutting it."""
+    """Make a trace fit into `limit` bytes of arrays, by rounding it and cutting its axes."""
     if trace.nbytes <= limit:
         return trace
-    records = [block.record for block in trace.blocks if isinstance(block.record, DotProductRecord)]
-    vectors = sum(2 * (record.query[:, 0].size + record.key[:, 0].size) + 16 for record in records)  # bytes a token
+    records = [block.record for block in trace.blocks]
+    dots = [record for record in records if isinstance(record, DotProductRecord)]
+    vectors = sum(2 * (record.query[:, 0].size + record.key[:, 0].size) + 16 for record in dots)  # bytes a token
     cells = sum(2 * record.heads + 1 for record in records)  # bytes of weights and mask for a query and a key
-    finite = all(np.abs(array).max() < np.finfo(np.float16).max for r in records for array in (r.query, r.key))
-    by_vectors, by_weights = limit // (vectors + 4) if finite else 0, math.isqrt(limit // cells)
-    keep = _keep_vectors if by_vectors > by_weights else _keep_weights
-    tokens = max(1, min(len(trace.tokens), max(by_vectors, by_weights)))
-    shown = trace.tokens[:tokens]
-    blocks = [Block(b.kind, b.layer, shown, shown, keep(r, tokens)) for b, r in zip(trace.blocks, records, strict=True)]
+    finite = all(np.abs(array).max() < np.finfo(np.float16).max for r in dots for array in (r.query, r.key))
+    fits = finite and len(dots) == len(records)
+    by_vectors, by_weights = limit // (vectors + 4) if fits else 0, math.isqrt(limit // cells)
+    longest = max(max(record.queries, record.keys) for record in records)
+    tokens = max(1, min(longest, max(by_vectors, by_weights)))
+    blocks = [_cut(block, tokens, vectors=by_vectors > by_weights) for block in trace.blocks]
     told = trace.predictions
     predictions = None if told is None else Predictions(told.tokens[:tokens], told.probabilities[:tokens])
     return AttentionTrace(blocks, predictions, trace.meta)
+
+
+def _cut(block: Block, tokens: int, *, vectors: bool) -> Block:
+    """Keep the first rows and keys of a layer, as vectors or as weights."""
+    record, rows, columns = block.record, block.query_tokens[:tokens], block.key_tokens[:tokens]
+    if vectors and isinstance(record, DotProductRecord):
+        return Block(block.kind, block.layer, rows, columns, _keep_vectors(record, tokens))
+    return Block(block.kind, block.layer, rows, columns, _keep_weights(record, tokens))
 
 
 def _keep_vectors(record: DotProductRecord, tokens: int) -> DotProductRecord:
@@ -65,7 +90,7 @@ def _keep_vectors(record: DotProductRecord, tokens: int) -> DotProductRecord:
     return replace(record, query=query, key=key, start=record.start[:tokens], stop=record.stop[:tokens])
 
 
-def _keep_weights(record: DotProductRecord, tokens: int) -> WeightsRecord:
+def _keep_weights(record: Record, tokens: int) -> WeightsRecord:
     some = slice(0, tokens)
     weights = [record.weights(head, some, some) for head in range(record.heads)]
     return WeightsRecord(np.stack(weights).astype(np.float16), record.states(0, some, some)[None] == 0)

@@ -61,6 +61,14 @@ class Data(Protocol):
         """What was left out of the validation part, for the person; '' when nothing was."""
         ...
 
+    def describe(self) -> str:
+        """Say how much there is to train on."""
+        ...
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All token ids, to know them again by."""
+        ...
+
     def tokens_per_row(self, context: int) -> int:
         """Tokens of a training row, about."""
         ...
@@ -112,6 +120,14 @@ class TokenFiles:
     def nats_per_character(self, loss: float) -> float:
         """Convert a validation loss in nats per token."""
         return loss * self.validation_count / self.validation_characters
+
+    def describe(self) -> str:
+        """Say how much there is to train on."""
+        return f"{len(self.train):,} tokens to train on, {len(self.validation):,} held out"
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All token ids, to know them again by."""
+        return self.train, self.validation
 
     def tokens_per_row(self, context: int) -> int:
         """Tokens of a training row."""

@@ -16,6 +16,7 @@ from typing import Literal, TypeVar, cast
 from attn_widgets.errors import CorpusError
 from attn_widgets.text import python_docs, sentences
 from attn_widgets.text.files import count_characters, find_files, read_pieces, read_text
+from attn_widgets.text.tasks import SEPARATOR, TASKS, Item, Task, make_task, parallel_task
 from attn_widgets.text.texts import Texts
 
 BUILT_IN = ("sentences", "python-docs")
@@ -47,6 +48,12 @@ class Corpus:
         tokens counted; None where nobody knows it.
     grammar
         ``sentences`` when there are skills to score.
+    task
+        The questions and answers that the texts are; None for plain text.
+    task_from
+        Name of a generated task, or path of a file of pairs.
+    pair
+        A held-out question of the task and its answer, to watch attention on while training.
     """
 
     name: str
@@ -58,6 +65,9 @@ class Corpus:
     validation: Texts
     floor: float | None = None
     grammar: str | None = None
+    task: Task | None = None
+    task_from: str | None = None
+    pair: tuple[str, str] | None = None
 
 
 def load_corpus(
@@ -66,29 +76,36 @@ def load_corpus(
     text: str | Sequence[str] | None = None,
     validation: float = 0.1,
     seed: int = 0,
+    pairs: bool = False,
 ) -> Corpus:
-    """Open a built-in corpus, files, or a text in memory.
+    """Open a built-in corpus or task, files, or a text in memory.
 
     Parameters
     ----------
     source
-        None or ``sentences``, ``python-docs``, or a path, a glob, a folder (every text file
-        in it, hidden ones apart), or several of these. One file is one continuous text, split
-        by position; several are documents, split by document.
+        None or ``sentences``, ``python-docs``, the name of a task (``dates``, ``reverse``…), or a path,
+        a glob, a folder (every text file in it, hidden ones apart), or several of these. One file is
+        one continuous text, split by position; several are documents, split by document.
     text
         Instead of `source`: one continuous text, or a sequence of documents.
     validation
         Share to hold out; of one text the end.
     seed
         Chooses the documents to hold out. The built-in texts are the same for every seed.
+    pairs
+        Whether the model reads pairs: None is then ``dates``, and a path is a tab-separated file of them.
 
     Raises
     ------
     CorpusError
         When the text is missing, empty, too short, binary, or not UTF-8.
     """
+    if pairs:
+        return _pairs(source, text)
     if text is not None:
         return _from_text(text, validation, seed)
+    if isinstance(source, str) and source in TASKS:
+        return _from_task(make_task(source), source)
     if source is None or source == "sentences":
         return _sentences(validation, seed)
     if source == "python-docs":
@@ -109,6 +126,36 @@ def _python_docs(validation: float, seed: int) -> Corpus:
     train, held_out = _split(python_docs.paragraphs(), validation, seed, "python-docs")
     source = f"{len(train) + len(held_out):,} paragraphs of Python's help topics"
     return Corpus("python-docs", source, python_docs.PROMPT, "bpe", True, _texts(train), _texts(held_out))
+
+
+def _pairs(source: str | Path | Sequence[str | Path] | None, text: object) -> Corpus:
+    works = f"give a task ({', '.join(TASKS)}) or one tab-separated file"
+    if text is not None:
+        raise CorpusError(f"this kind of model reads pairs and cannot learn from a text in memory; {works}")
+    if source is None or source in TASKS:
+        name = "dates" if source is None else str(source)
+        return _from_task(make_task(name), name)
+    if source in BUILT_IN or not isinstance(source, (str, Path)):
+        raise CorpusError(f"this kind of model reads pairs, and {source!r} is text; {works}")
+    return _from_task(parallel_task(source), str(Path(source).expanduser().absolute()))
+
+
+def open_task(task_from: str) -> Task:
+    """Make the task again that a corpus was made from (see ``Corpus.task_from``)."""
+    return make_task(task_from) if task_from in TASKS else parallel_task(task_from)
+
+
+def _from_task(task: Task, task_from: str) -> Corpus:
+    """Questions and answers as one text each, as a language model reads them."""
+    gap = "" if task.tokenizer == "char" else " "
+
+    def texts(items: Sequence[Item]) -> Texts:
+        return Texts(lambda: (gap.join((item.source, SEPARATOR, item.target)) for item in items))
+
+    return Corpus(
+        _slug(task.name), task.source, task.prompt, task.tokenizer, True, texts(task.train), texts(task.validation),
+        task=task, task_from=task_from, pair=task.validation[0][:2],
+    )  # fmt: skip
 
 
 def _from_text(text: str | Sequence[str], validation: float, seed: int) -> Corpus:

@@ -13,15 +13,17 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
 from attn_widgets.errors import ConfigError, CorpusError
-from attn_widgets.text.corpus import Corpus
 from attn_widgets.text.texts import blocks
+
+if TYPE_CHECKING:
+    from attn_widgets.text.corpus import Corpus
 
 Kind = Literal["char", "word", "bpe"]
 UNKNOWN = "‹unknown›"

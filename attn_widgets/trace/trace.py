@@ -32,7 +32,7 @@ class AttentionTrace:
     blocks
         One a layer, in the order of the layers.
     predictions
-        The top next token at each query row, for a language model.
+        The top next token at each query row, for a language model; of an encoder–decoder at each row of the decoder.
     meta
         Provenance: the text, the model's hash, switched-off heads and the like.
     """
@@ -47,8 +47,9 @@ class AttentionTrace:
         for place, block in enumerate(self.blocks):
             if block.layer != place:
                 raise AttnError(f"block {place} calls itself layer {block.layer}; layers count calls from 0")
-        if self.predictions is not None and len(self.predictions.tokens) != len(self.tokens):
-            raise AttnError(f"{len(self.predictions.tokens)} predictions for {len(self.tokens)} query rows")
+        rows = next((b.query_tokens for b in self.blocks if b.kind != "encoder"), self.tokens)
+        if self.predictions is not None and len(self.predictions.tokens) != len(rows):
+            raise AttnError(f"{len(self.predictions.tokens)} predictions for {len(rows)} query rows")
         object.__setattr__(self, "blocks", tuple(self.blocks))
 
     @classmethod
@@ -112,6 +113,11 @@ class AttentionTrace:
         """Bytes of memory held by the records, counting what layers share once."""
         held = {id(array): array.nbytes for block in self.blocks for array in block.record.arrays().values()}
         return sum(held.values()) + (self.predictions.probabilities.nbytes if self.predictions else 0)
+
+    def predictions_of(self, layer: int) -> Predictions | None:
+        """Predictions beside the rows of a layer; None for an encoder that a decoder reads from."""
+        beside = self.blocks[layer].kind != "encoder" or all(block.kind == "encoder" for block in self.blocks)
+        return self.predictions if beside else None
 
     def iter_heads(self) -> Iterator[tuple[int, int]]:
         """All ``(layer, head)`` in order."""

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from attn_widgets.training.checkpoint import load_weights
+    from attn_widgets.training.counting import count_run
     from attn_widgets.training.course import fit
     from attn_widgets.training.lock import RunLock, is_main_process
 
-_HOMES = {"fit": "course", "load_weights": "checkpoint", "RunLock": "lock", "is_main_process": "lock"}
+_HOMES = {
+    "count_run": "counting",
+    "fit": "course",
+    "load_weights": "checkpoint",
+    "RunLock": "lock",
+    "is_main_process": "lock",
+}
 
-__all__ = ["RunLock", "fit", "is_main_process", "load_weights"]
+__all__ = ["RunLock", "count_run", "fit", "is_main_process", "load_weights"]
 
 
 def __getattr__(name: str) -> Any:

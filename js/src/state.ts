@@ -1,7 +1,7 @@
 /** Reading and setting the traits that are stepped through, and what exists for them. */
 
 import type { AnyModel } from "@anywidget/types";
-import { assert, type Block, type Frame, type HeadModel, headName, type Spec } from "./model.ts";
+import { assert, type Block, type Frame, type HeadModel, headName, type Predictions, type Spec } from "./model.ts";
 import { tokensOf } from "./wire.ts";
 
 export const TRAITS = ["moment", "layer", "head", "query", "key", "mean", "locked", "ablated"] as const;
@@ -36,18 +36,25 @@ export interface Axes {
   rows: string[];
   columns: string[];
   square: boolean;
+  /** Beside the rows; none beside those of an encoder that a decoder reads from. */
+  predictions: Predictions | null;
+  /** What kind of attention this is, where a trace has several. */
+  kind: Block["kind"] | "";
 }
 
 export function axesOf(spec: Spec, state: State): Axes {
   const frame = spec.frames[state.moment];
   const block = frame?.blocks[state.layer];
   assert(frame && block, `there is no layer ${state.layer} at moment ${state.moment}`);
+  const mixed = frame.blocks.some((other) => other.kind !== block.kind);
   return {
     frame,
     block,
     rows: tokensOf(frame, block.queries),
     columns: tokensOf(frame, block.keys),
     square: block.queries === block.keys,
+    predictions: block.kind === "encoder" && mixed ? null : frame.predictions,
+    kind: mixed || block.kind === "cross" ? block.kind : "",
   };
 }
 

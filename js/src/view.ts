@@ -133,7 +133,7 @@ export class View {
       rows: axes.rows,
       columns: axes.columns,
       square: axes.square,
-      predictions: axes.frame.predictions,
+      predictions: axes.predictions,
       ablation: this.#answers.ablation,
       row,
       column: this.#column(state, row),
@@ -186,14 +186,14 @@ export class View {
     const missing = this.#source.waits ? "waiting for the kernel…" : "not here";
     const shown = describe(name, axes, picture, missing);
     say(parts.name, name);
-    say(parts.text, this.#source.spec.title);
+    say(parts.text, [axes.kind && `${axes.kind} attention`, this.#source.spec.title].filter(Boolean).join(" · "));
     say(parts.say, shown.slice(name.length + 2));
     parts.say.title = shown;
     const size = `${axes.rows.length} rows by ${axes.columns.length} columns`;
     parts.figure.canvas.setAttribute("aria-label", `${name}: heatmap of ${size}. ${shown}`);
     // Read out what was stepped to or locked, not everything the pointer passes.
     if (this.#hover === NOWHERE) say(parts.live, shown);
-    if (this.#theme) parts.legend.set(this.#theme, axes.frame.predictions !== null);
+    if (this.#theme) parts.legend.set(this.#theme, axes.predictions !== null);
   }
 
   #showRankings(state: State, axes: Axes, theme: Theme): void {
@@ -231,7 +231,7 @@ export class View {
     const head = this.#answers.head;
     if (!head || head === this.#tabled) return;
     this.#tabled = head;
-    this.#parts.tableBox.replaceChildren(makeTable(nameOf(this.#state), head, axes.rows, axes.columns, axes.frame.predictions));
+    this.#parts.tableBox.replaceChildren(makeTable(nameOf(this.#state), head, axes.rows, axes.columns, axes.predictions));
   }
 
   #point(event: PointerEvent): void {

@@ -1,0 +1,171 @@
+"""How well a model masters a task: the share of right answers, by group, and what it looked at for them.
+
+Every token of an answer is asked for behind the right tokens before it; an answer is right when all are, which is
+exactly when greedy decoding gives it. So one pass over a test item decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attn_widgets.capture.reading import device_of, evaluating
+from attn_widgets.models import LanguageModel, PairModel
+from attn_widgets.text.batches import IGNORED, Batch
+from attn_widgets.text.pairs import PairFiles
+from attn_widgets.text.tasks import Item, Task, rare_words
+from attn_widgets.trace.names import head_name
+
+AT_ONCE = 8192
+"""Tokens and padding in one pass."""
+
+
+@dataclass(frozen=True)
+class TaskScore:
+    """What came out of a task's test items.
+
+    Attributes
+    ----------
+    task, metric
+        Its name, and what `accuracy` is the share of: ``exact_match`` of whole answers, or ``token_accuracy`` of
+        predicted tokens.
+    accuracy, count
+        Over all items, and how many there are.
+    groups
+        Accuracy of each group, in the order of the items.
+    rare
+        Accuracy on the tokens that the training answers hold at most five times; None where there are none.
+    misled
+        Accuracy on the items with a misleading distractor; None where there are none.
+    best_head
+        The head that looks at the telling tokens most when the answer begins, such as ``L0H1``; '' without attention.
+    on_keys, on_distractor
+        Its mean weight on them, and on the misleading ones; None where there are none.
+    """
+
+    task: str
+    metric: str
+    accuracy: float
+    count: int
+    groups: dict[str, float]
+    rare: float | None = None
+    misled: float | None = None
+    best_head: str = ""
+    on_keys: float | None = None
+    on_distractor: float | None = None
+
+    def __repr__(self) -> str:
+        return format_score(self)
+
+
+def format_score(score: TaskScore) -> str:
+    """Lay a score out in lines of plain text."""
+    what = "answers" if score.metric == "exact_match" else "predicted tokens"
+    lines = [f"{score.task}: {score.accuracy:.3f} of the {what} right, {score.count} test items"]
+    width = max(map(len, score.groups), default=0)
+    if len(score.groups) > 1:
+        lines += [f"  {group:<{width}}  {accuracy:.3f}" for group, accuracy in score.groups.items()]
+    named = (("rare words", score.rare), ("misleading distractor", score.misled))
+    lines += [f"  {name}: {value:.3f} right" for name, value in named if value is not None]
+    if score.on_keys is not None:
+        beside = "" if score.on_distractor is None else f", {score.on_distractor:.2f} on the distractor"
+        lines.append(f"  {score.best_head} puts {score.on_keys:.2f} on what tells the answer{beside}")
+    return "\n".join(lines)
+
+
+@dataclass
+class _Tally:
+    """Counts over the items: right and asked tokens of each, and the weights of every head."""
+
+    items: Sequence[Item]
+    rare_ids: np.ndarray
+    shift: int
+    right: np.ndarray = field(init=False)
+    asked: np.ndarray = field(init=False)
+    rare: list[int] = field(default_factory=lambda: [0, 0])
+    on_keys: dict[tuple[int, int], list[float]] = field(default_factory=dict)
+    on_distractor: dict[tuple[int, int], list[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.right, self.asked = np.zeros(len(self.items), int), np.zeros(len(self.items), int)
+
+    def add(self, rows: np.ndarray, batch: Batch, hits: np.ndarray) -> None:
+        asked = batch.targets != IGNORED
+        self.right[rows], self.asked[rows] = (hits & asked).sum(1), asked.sum(1)
+        rare = asked & np.isin(batch.targets, self.rare_ids)
+        self.rare[0] += int((hits & rare).sum())
+        self.rare[1] += int(rare.sum())
+
+    def look(self, rows: np.ndarray, batch: Batch, layer: int, weights: Tensor) -> None:
+        """Add the weights (B, H, Q, K) of one layer, in the row that predicts the first asked token."""
+        first = (batch.targets != IGNORED).argmax(1)
+        for at, row in enumerate(rows):
+            item = self.items[row]
+            for places, sums in ((item.keys, self.on_keys), (item.mislead, self.on_distractor)):
+                if not places:
+                    continue
+                columns = [place + self.shift for place in places]
+                if max(columns) >= weights.shape[-1]:
+                    continue
+                for head, mass in enumerate(weights[at, :, first[at], columns].sum(-1).tolist()):
+                    sums.setdefault((layer, head), []).append(mass)
+
+
+def score_task(model: LanguageModel | PairModel, files: PairFiles, task: Task) -> TaskScore:
+    """Score the test items of a task.
+
+    Parameters
+    ----------
+    model
+        In any mode; it is put back into it.
+    files
+        The task's ids, joined for a language model.
+    task
+        Its items.
+    """
+    rare = sorted(rare_words(task))
+    ids = [i for word in rare for i in files.tokenizer.encode(word) if i != files.tokenizer.unknown_id]
+    tally = _Tally(task.test, np.array(sorted(set(ids)), int), 1 if files.joined else 0)
+    device, looks = device_of(model), any(item.keys for item in task.test)
+    with evaluating(model), torch.inference_mode():
+        for rows, batch in files.test_batches(model.config.context, AT_ONCE):
+            output = model(*(torch.from_numpy(array).to(device) for array in batch.inputs), record=looks)
+            tally.add(rows, batch, (output.logits.argmax(-1).cpu().numpy() == batch.targets))
+            for layer, (kind, record) in enumerate(zip(model.kinds(), output.records or (), strict=looks)):
+                if kind != "encoder" and not (kind == "decoder" and not files.joined):
+                    tally.look(rows, batch, layer, _weights(record))
+    return _score(task, tally)
+
+
+def _weights(record: Any) -> Tensor:
+    weights: Tensor = record if isinstance(record, Tensor) else record.weights()
+    return weights
+
+
+def _score(task: Task, tally: _Tally) -> TaskScore:
+    whole = task.metric == "exact_match"
+    right = (tally.right == tally.asked).astype(int) if whole else tally.right
+    asked = np.ones_like(tally.asked) if whole else tally.asked
+
+    def share(chosen: np.ndarray) -> float:
+        return float(right[chosen].sum() / asked[chosen].sum())
+
+    groups = [item.group for item in task.test]
+    each = {group: share(np.array([g == group for g in groups])) for group in dict.fromkeys(groups)}
+    misleading = np.array([bool(item.mislead) for item in task.test])
+    found, on_keys, on_distractor = "", None, None
+    if tally.on_keys:
+        best = max(tally.on_keys, key=lambda head: float(np.mean(tally.on_keys[head])))
+        found, on_keys = head_name(*best), float(np.mean(tally.on_keys[best]))
+        if best in tally.on_distractor:
+            on_distractor = float(np.mean(tally.on_distractor[best]))
+    return TaskScore(
+        task.name, task.metric, share(np.ones(len(groups), bool)), len(groups), each,
+        tally.rare[0] / tally.rare[1] if tally.rare[1] else None,
+        share(misleading) if misleading.any() else None, found, on_keys, on_distractor,
+    )  # fmt: skip

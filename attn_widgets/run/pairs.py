@@ -1,0 +1,126 @@
+"""What a run does whose model reads a source and writes a target."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from attn_widgets.capture import Pair, model_hash, pair_trace
+from attn_widgets.capture.reading import device_of, evaluating
+from attn_widgets.config import GenerateConfig
+from attn_widgets.errors import ConfigError
+from attn_widgets.generation.beam import translate
+from attn_widgets.generation.decode import Decoded, ablated_heads
+from attn_widgets.generation.recording import Choices
+from attn_widgets.generation.result import Generation
+from attn_widgets.models import PairModel
+from attn_widgets.text.tasks import SEPARATOR
+from attn_widgets.text.tokenizers import Tokenizer
+from attn_widgets.trace import AttentionTrace
+from attn_widgets.trace.blocks import Meta
+
+REFUSED = ("temperature", "top_k", "top_p", "min_p", "stop", "minutes", "ignore_end")
+
+
+def write_answer(
+    model: PairModel,
+    tokenizer: Tokenizer,
+    source: str,
+    config: GenerateConfig,
+    *,
+    meta: Meta,
+    notes: Sequence[str] = (),
+    on_text: Callable[[str], None] | None = None,
+    trace: bool = True,
+) -> Generation:
+    """Write the target of a source, greedily or by beam search.
+
+    Raises
+    ------
+    ConfigError
+        For an option that these models do not have, or a source without tokens.
+    """
+    for name in REFUSED:
+        if getattr(config, name):
+            raise ConfigError(
+                f"--{name.replace('_', '-')} {getattr(config, name)} does not work with --model {model.config.model}, "
+                "which writes the likeliest answer; try --beams 4 or nothing"
+            )
+    began, end = time.perf_counter(), _end(tokenizer)
+    ids, heads = source_ids(model, tokenizer, source), ablated_heads(config.ablate)
+    with evaluating(model):
+        (found,) = translate(
+            model, ids[None], torch.tensor([len(ids)], device=ids.device), end_id=end, beams=config.beams,
+            max_new_tokens=min(config.max_new_tokens, model.config.context), length_penalty=config.length_penalty,
+            ablate=heads,
+        )  # fmt: skip
+        choices = _choices(model, ids, [end, *found.ids], heads)
+    text = tokenizer.decode(found.ids)
+    if on_text is not None:
+        on_text(text)
+    decoded = Decoded(
+        ids.tolist(), list(found.ids), text, choices, "end" if found.finished else "length", (), None,
+        time.perf_counter() - began,
+    )  # fmt: skip
+    return Generation(
+        source, text, found.ids, tuple(tokenizer.tokens([end, *found.ids])[1:]), *choices.arrays(),
+        decoded.stop_reason, tuple(notes), decoded.seconds, decoded, tokenizer,
+        lambda: {"model": model_hash(model), **meta},
+        (lambda: trace_answer(model, tokenizer, source, found.ids, config.ablate, meta)) if trace else None,
+        f" {SEPARATOR} ",
+    )  # fmt: skip
+
+
+def trace_answer(
+    model: PairModel, tokenizer: Tokenizer, source: str, target: Sequence[int], ablate: Sequence[str], meta: Meta
+) -> AttentionTrace:
+    """Trace every step in which `target` was written, the one that ends it included."""
+    pair = answered(tokenizer, source_ids(model, tokenizer, source).tolist(), target)
+    return pair_trace(model, pair, tokenizer.token, ablate=ablated_heads(ablate), meta=meta)
+
+
+def answered(tokenizer: Tokenizer, source: Sequence[int], target: Sequence[int]) -> Pair:
+    """Put a source and the target that was written to it side by side, as they were read."""
+    end = _end(tokenizer)
+    fed = np.array([end, *(i for i in target if i != end)])
+    return Pair(np.array(source), fed, [tokenizer.token(i) for i in source], tokenizer.tokens(fed))
+
+
+def source_ids(model: PairModel, tokenizer: Tokenizer, source: str) -> Tensor:
+    """Ids of a source, on the model's device; checked.
+
+    Raises
+    ------
+    ConfigError
+        When there are none, or more than the model reads.
+    """
+    ids = tokenizer.encode(source)
+    if not len(ids):
+        raise ConfigError("the source is empty; give the text to answer or to translate")
+    if len(ids) > model.config.context:
+        raise ConfigError(
+            f"the source has {len(ids)} tokens, and --context {model.config.context} is the longest that is read; "
+            "give a shorter one, or train with a larger --context"
+        )
+    return torch.from_numpy(ids.astype(np.int64)).to(device_of(model))
+
+
+def _choices(model: PairModel, source: Tensor, target: Sequence[int], heads: Sequence[tuple[int, int]]) -> Choices:
+    """Probability and entropy of every token of a target."""
+    choices, fed = Choices(), torch.tensor(target, device=source.device)
+    with torch.inference_mode():
+        lengths = torch.tensor([len(source)], device=source.device)
+        logits = model(source[None], lengths, fed[None, :-1], ablate=heads).logits[0]
+    for row, token in zip(logits, fed[1:], strict=True):
+        choices.add(row, token[None])
+    choices.flush()
+    return choices
+
+
+def _end(tokenizer: Tokenizer) -> int:
+    assert tokenizer.end_id is not None, "a task's tokenizer has an end token"
+    return tokenizer.end_id
