@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import calendar
 import datetime
+import itertools
 import math
 import re
 from collections import Counter
@@ -39,6 +40,11 @@ def all_items(task: Task) -> list[Item]:
     return [*task.train, *task.validation, *task.test]
 
 
+def assert_disjoint(*parts: set[str]) -> None:
+    for one, other in itertools.combinations(parts, 2):
+        assert not one & other
+
+
 def one_line(error: pytest.ExceptionInfo[AttnError]) -> str:
     message = str(error.value)
     assert "\n" not in message
@@ -56,14 +62,14 @@ def tatoeba(tmp_path: Path) -> Path:
 def test_no_held_out_item_stands_in_another_part(name):
     task = GENERATED[name]
     train, validation, test = ({item.source for item in getattr(task, part)} for part in PARTS)
-    assert not (train & validation or train & test or validation & test)
+    assert_disjoint(train, validation, test)
     assert (len(validation), len(test)) == (len(task.validation), len(task.test))
     assert len(train) > 2400, "training items are hardly ever the same"
 
 
 def test_dates_are_split_by_date():
     train, validation, test = ({item.target for item in getattr(GENERATED["dates"], part)} for part in PARTS)
-    assert not (train & validation or train & test or validation & test)
+    assert_disjoint(train, validation, test)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -173,7 +179,7 @@ def test_induction_words_follow_each_other_evenly():
     follows = Counter[tuple[str, str]]()
     for item in GENERATED["induction"].train:
         words = item.source.split()
-        follows.update(zip(words, words[1:], strict=False))
+        follows.update(itertools.pairwise(words))
     mean = follows.total() / (64 * 63)
     assert max(follows.values()) < mean + 6 * math.sqrt(mean)
 
@@ -253,7 +259,7 @@ def words_of(text: str) -> str:
 def test_translations_of_one_sentence_stay_together(tatoeba, seed):
     task = parallel_task(tatoeba, seed)
     train, validation, test = ({words_of(item.source) for item in getattr(task, part)} for part in PARTS)
-    assert not (train & validation or train & test or validation & test)
+    assert_disjoint(train, validation, test)
     assert len(train | validation | test) == 9
     assert (len(validation), len(test)) == (1, 1)
     assert {words_of(item.source) for item in parallel_task(tatoeba, seed).test} == test
