@@ -104,6 +104,15 @@ class ModelConfig:
     hidden: int | None = option(None, "width of the feed-forward layer (default: 4 x dim; 8/3 x dim for swiglu)", low=1)
     tied: bool = option(False, "share the token embedding with the output head")
     cell: Literal["gru", "lstm"] = option("gru", "recurrent cell")
+    window: int | None = option(
+        None, "tokens that one sees under sliding_window, itself included (default: a quarter of the context)", low=1
+    )
+    global_tokens: int = option(0, "first tokens of a text that all see under sliding_window", low=0)
+    hashes: int = option(4, "rounds of hashing under lsh", low=1)
+    chunk: int = option(16, "tokens in a chunk under lsh", low=1)
+    segment: int | None = option(
+        None, "tokens read at a time under segment_memory, those before are memory (default: half the context)", low=1
+    )
     kernel: int = option(3, "width of a convolution, in tokens", low=1)
     order: int = option(5, "longest n-gram that is counted", low=1)
     dropout: float = option(0.0, "dropout on attention, residual and embedding", low=0, high=0.999)
@@ -111,6 +120,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         check_bounds(self)
         self._check_mechanism()
+        self._check_reach()
         if self.dim % self.heads:
             near = [h for h in range(1, self.dim + 1) if self.dim % h == 0]
             best = sorted(sorted(near, key=lambda h: abs(h - self.heads))[:2])
@@ -134,6 +144,30 @@ class ModelConfig:
             raise ConfigError(
                 f"--attention {self.attention} does not work in --model {self.model}; try one of {', '.join(fit)}"
             )
+
+    def _check_reach(self) -> None:
+        """Refuse reaches and positions that cannot be."""
+        for name, reach in (("window", self.window), ("segment", self.segment), ("global_tokens", self.global_tokens)):
+            if reach is not None and reach > self.context:
+                raise ConfigError(
+                    f"{flag_name(name)} {reach} is wider than --context {self.context}; try {flag_name(name)} "
+                    f"{self.context // 2 or 1} or a larger --context"
+                )
+        if self.attention == "segment_memory" and self.positions != "rotary":
+            raise ConfigError(
+                f"--positions {self.positions} does not work with --attention segment_memory, which has relative "
+                "positions of its own; leave --positions out"
+            )
+
+    @property
+    def window_width(self) -> int:
+        """Tokens that one sees under ``sliding_window``."""
+        return max(1, self.context // 4) if self.window is None else self.window
+
+    @property
+    def segment_length(self) -> int:
+        """Tokens read at a time under ``segment_memory``."""
+        return max(1, self.context // 2) if self.segment is None else self.segment
 
     @property
     def reads_pairs(self) -> bool:

@@ -41,7 +41,9 @@ def train(
     show
         Whether to show progress and the summary.
     **options
-        Every flag below under its Python name: ``kv_heads=2`` for ``--kv-heads 2``.
+        Every flag below under its Python name: ``kv_heads=2`` for ``--kv-heads 2``. `attention` may also be a
+        function with the signature of `attn_widgets.attention.scaled_dot`; where the run is loaded later,
+        ``attn_widgets.attention.register(function)`` makes it known again.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def train(
     TrainingInterrupted
         When interrupted; `last_run` returns the run.
     """
-    given = keywords(VERBS["train"], options)
+    given = keywords(VERBS["train"], own_mechanism(options))
     store = build(StoreConfig, given)
     if given.get("minutes") is not None and "steps" in given:
         raise ConfigError(f"--steps {given['steps']} and --minutes {given['minutes']:g} exclude each other; give one")
@@ -77,6 +79,23 @@ def train(
 
 
 train.__doc__ = f"{train.__doc__}\n    {help_text(VERBS['train'], 'Flags:', everything=True)}"
+
+
+def own_mechanism(options: dict[str, Any]) -> dict[str, Any]:
+    """Register a mechanism that is a function of the person's own, and go on with its name.
+
+    Raises
+    ------
+    ConfigError
+        When it has no name, or that of a mechanism that is there already.
+    """
+    function = options.get("attention")
+    if not callable(function):
+        return options
+    load_torch()
+    from attn_widgets.attention import register
+
+    return {**options, "attention": register(function)}
 
 
 def _print_summary(run: Run) -> None:

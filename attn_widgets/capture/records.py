@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from attn_widgets.attention import DotRecord
+from attn_widgets.attention import DotRecord, WindowRecord
 from attn_widgets.attention.additive import AdditiveRecord
 from attn_widgets.capture.segments import _copied
 from attn_widgets.errors import AttnError
@@ -42,6 +42,8 @@ def trace_record(record: Any, row: int = 0) -> Record:
     AttnError
         If `record` is none of these, or the batch has no such text.
     """
+    if isinstance(record, WindowRecord):
+        record = _as_dots(record)
     if isinstance(record, (DotRecord, AdditiveRecord)):
         one = _one_text(record, row)
         if one.mask is None or one.mask.shape[1] == 1:
@@ -55,6 +57,13 @@ def trace_record(record: Any, row: int = 0) -> Record:
             "weights (batch, head, query, key) or an object with a method weights()"
         )
     return _weights(record.weights(), record.visible() if hasattr(record, "visible") else None, row)
+
+
+def _as_dots(record: WindowRecord) -> DotRecord:
+    """Tell a window by what it hides; where nothing else is hidden and nothing global, as the range it is."""
+    if record.causal and record.mask is None and not record.global_positions:
+        return DotRecord(record.query, record.key, record.scale, None, True, record.window)
+    return DotRecord(record.query, record.key, record.scale, record.visible())
 
 
 def _one_text(record: DotRecord | AdditiveRecord, row: int) -> DotRecord | AdditiveRecord:

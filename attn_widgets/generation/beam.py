@@ -14,7 +14,7 @@ from attn_widgets.errors import ConfigError, RunError
 Heads = Collection[tuple[int, int]]
 
 
-class PairModel(Protocol):
+class Translates(Protocol):
     """What the search asks of a model; a memory is a tuple of tensors, the batch first."""
 
     def encode(self, source: Tensor, lengths: Tensor, /, *, ablate: Heads = ()) -> Any:
@@ -70,7 +70,7 @@ def score_of(ids: Sequence[int], log_probability: float, alpha: float) -> float:
 
 
 def translate(
-    model: PairModel,
+    model: Translates,
     source: Tensor,
     lengths: Tensor,
     *,
@@ -177,7 +177,7 @@ class Search:
     """
 
     def __init__(
-        self, model: PairModel, source: Tensor, lengths: Tensor, end_id: int, beams: int, ablate: Heads
+        self, model: Translates, source: Tensor, lengths: Tensor, end_id: int, beams: int, ablate: Heads
     ) -> None:
         self.model, self.end_id, self.beams, self.ablate = model, end_id, beams, ablate
         self.all = [Beam() for _ in range(len(source))]

@@ -59,6 +59,6 @@ class PlainReader:
         if self._cache is None:
             window = self.context if len(self._ids) > self.context else None
             return cast(Tensor, self.model(self._ids[None], ablate=self.ablate, window=window).logits[0, -1])
-        if self._cache.length >= 4 * self.context:
+        if self._cache.length >= 4 * self.context and not self.model.config.global_tokens:
             self._cache.keep(self.context)
         return cast(Tensor, self.model(new[None], cache=self._cache, ablate=self.ablate).logits[0, -1])

@@ -88,6 +88,31 @@ class KeyValueCache:
         self._values[layer] = _moved(self._values[layer], 0, self.length, capacity)
 
 
+class SegmentMemory:
+    """Keys and values of the segments before, which later segments read and no gradient enters.
+
+    Dai et al. 2019, arXiv:1901.02860, section 3.2; those of the segment itself keep their gradient.
+    """
+
+    def __init__(self) -> None:
+        self.position = 0
+        """Position of the next token, counted from the start of the text."""
+        self._held: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def append(
+        self, layer: int, key: Float[Tensor, "batch kv_head query dim"], value: Float[Tensor, "batch kv_head query dim"]
+    ) -> tuple[Float[Tensor, "batch kv_head key dim"], Float[Tensor, "batch kv_head key dim"]]:
+        """Keys and values of one layer: the memory's, and behind them the new ones."""
+        if layer in self._held:
+            key, value = (torch.cat(both, 2) for both in zip(self._held[layer], (key, value), strict=True))
+        self._held[layer] = key.detach(), value.detach()
+        return key, value
+
+    def advance(self, tokens: int) -> None:
+        """Count the tokens that every layer has read."""
+        self.position += tokens
+
+
 def _moved(buffer: Tensor, start: int, stop: int, capacity: int | None = None) -> Tensor:
     """Copy to a new buffer that begins with the columns `start` to `stop` of the old one."""
     batch, heads, old, dim = buffer.shape

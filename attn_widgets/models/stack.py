@@ -16,7 +16,7 @@ from attn_widgets.models.heads import MultiHead
 from attn_widgets.models.mlp import MLP
 from attn_widgets.models.norms import make_norm
 from attn_widgets.models.positions import sinusoidal_table
-from attn_widgets.models.transformer import Attention, Tables
+from attn_widgets.models.self_attention import Attention, Tables
 
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values of one layer, each Float[Tensor, "batch kv_head key d"]."""
@@ -147,8 +147,8 @@ def read_itself(
     if past is not None:
         key, value = torch.cat((past[0], key), 2), torch.cat((past[1], value), 2)
     context, left = attention.attend(
-        query, key, value, **attention.weights, mask=mask, causal=causal,
-        dropout=attention.dropout if attention.training else 0.0, record=sight.record,
+        query, key, value, **attention.weights, **attention.settings, mask=mask, causal=causal,
+        window=attention.widest, dropout=attention.dropout if attention.training else 0.0, record=sight.record,
     )  # fmt: skip
     if index in sight.ablated:
         context = context.index_fill(1, sight.ablated[index], 0.0)

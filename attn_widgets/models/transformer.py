@@ -15,13 +15,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attn_widgets.attention import MECHANISMS, WEIGHTS
 from attn_widgets.config import DENSE, ModelConfig
 from attn_widgets.errors import ConfigError
-from attn_widgets.models.cache import KeyValueCache
+from attn_widgets.models.cache import KeyValueCache, SegmentMemory
 from attn_widgets.models.mlp import MLP
-from attn_widgets.models.norms import RMSNorm, make_norm
-from attn_widgets.models.positions import Rotary, rotate, sinusoidal_table
+from attn_widgets.models.norms import make_norm
+from attn_widgets.models.positions import Rotary, sinusoidal_table
+from attn_widgets.models.self_attention import Attention, Pass
 from attn_widgets.trace.blocks import Kind
 
 
@@ -40,75 +40,6 @@ class ModelOutput(NamedTuple):
     records: tuple[Any, ...] | None = None
 
 
-Tables = tuple[Float[Tensor, "query 1 d"], Float[Tensor, "query 1 d"]]
-
-
-class Pass(NamedTuple):
-    """What every layer of one forward pass shares."""
-
-    rotary: Tables | None  # cosines and signed sines
-    cache: KeyValueCache | None
-    window: int | None
-    record: bool
-    ablate: dict[int, Tensor]  # layer → heads to switch off
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention, causal.
-
-    Queries, keys and values are one matrix, in this order of rows: all query heads, all key heads,
-    all value heads.
-    """
-
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        self.layer = layer
-        self.heads, self.kv_heads, self.head_dim = config.heads, config.key_value_heads, config.head_dim
-        self.dropout = config.dropout
-        self.attend = MECHANISMS[config.attention]
-        make = WEIGHTS.get(config.attention)
-        self.weights = nn.ParameterDict(make(self.heads, self.head_dim) if make else {})  # the mechanism's own
-        rows = (self.heads + 2 * self.kv_heads) * self.head_dim
-        self.qkv = nn.Linear(config.dim, rows, config.bias)
-        self.output = nn.Linear(config.dim, config.dim, config.bias)
-        turned = self.heads + self.kv_heads
-        self.norm = RMSNorm(turned, self.head_dim, eps=config.norm_eps) if config.qk_norm else None
-
-    def forward(
-        self, x: Float[Tensor, "batch query dim"], now: Pass
-    ) -> tuple[Float[Tensor, "batch query dim"], Any]:
-        """Let every position read from itself and the ones before it."""
-        batch, queries, dim = x.shape
-        query, key, value = self.project(x, now.rotary)
-        if now.cache is not None:
-            key, value = now.cache.append(self.layer, key, value)
-        context, record = self.attend(
-            query, key, value, causal=True, window=now.window,
-            dropout=self.dropout if self.training else 0.0, record=now.record, **self.weights,
-        )  # fmt: skip
-        if self.layer in now.ablate:
-            context = context.index_fill(1, now.ablate[self.layer], 0.0)
-        return self.output(context.transpose(1, 2).reshape(batch, queries, dim)), record
-
-    def project(
-        self, x: Float[Tensor, "batch query dim"], rotary: Tables | None
-    ) -> tuple[
-        Float[Tensor, "batch head query d"],
-        Float[Tensor, "batch kv_head query d"],
-        Float[Tensor, "batch kv_head query d"],
-    ]:
-        """Make queries, keys and values of every head; norm and rotation as configured."""
-        batch, queries, _ = x.shape
-        heads = self.qkv(x).view(batch, queries, -1, self.head_dim)  # (B, Q, H + 2 Hkv, d)
-        both, value = heads.split_with_sizes((self.heads + self.kv_heads, self.kv_heads), 2)
-        if self.norm is not None:
-            both = self.norm(both)
-        if rotary is not None:
-            both = rotate(both, *rotary)
-        query, key = both.transpose(1, 2).split_with_sizes((self.heads, self.kv_heads), 1)
-        return query, key, value.transpose(1, 2)
-
-
 class Block(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
@@ -120,9 +51,7 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.dropout = config.dropout
 
-    def forward(
-        self, x: Float[Tensor, "batch query dim"], now: Pass
-    ) -> tuple[Float[Tensor, "batch query dim"], Any]:
+    def forward(self, x: Float[Tensor, "batch query dim"], now: Pass) -> tuple[Float[Tensor, "batch query dim"], Any]:
         """One layer of the residual stream."""
         change, record = self.attention(self.attention_norm(x), now)
         x = x + self._drop(change)
@@ -150,12 +79,11 @@ class Transformer(nn.Module):
         self.config = config
         self.vocab_size = vocab_size
         self.embedding = nn.Embedding(vocab_size, config.dim)
-        self.positions = nn.Embedding(config.context, config.dim) if config.positions == "learned" else None
-        sinusoids = sinusoidal_table(config.context, config.dim) if config.positions == "sinusoidal" else None
+        placed = "relative" if config.attention == "segment_memory" else config.positions
+        self.positions = nn.Embedding(config.context, config.dim) if placed == "learned" else None
+        sinusoids = sinusoidal_table(config.context, config.dim) if placed == "sinusoidal" else None
         self.register_buffer("sinusoids", sinusoids, persistent=False)
-        self.rotary = (
-            Rotary(config.head_dim, config.context, config.rope_theta) if config.positions == "rotary" else None
-        )
+        self.rotary = Rotary(config.head_dim, config.context, config.rope_theta) if placed == "rotary" else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
         self.norm = make_norm(config)
         self.head = nn.Linear(config.dim, vocab_size, bias=False)
@@ -167,7 +95,7 @@ class Transformer(nn.Module):
         self,
         ids: Int[Tensor, "batch query"],
         *,
-        cache: KeyValueCache | None = None,
+        cache: KeyValueCache | SegmentMemory | None = None,
         record: bool = False,
         ablate: Collection[tuple[int, int]] = (),
         window: int | None = None,
@@ -195,6 +123,9 @@ class Transformer(nn.Module):
             For a head that is not there, or a position beyond the context where positions are
             learned or sinusoidal.
         """
+        if cache is None and self.training and self.config.attention == "segment_memory":
+            memory, pieces = SegmentMemory(), torch.split(ids, self.config.segment_length, 1)
+            return ModelOutput(torch.cat([self(piece, cache=memory, window=window).logits for piece in pieces], 1))
         start = 0 if cache is None else cache.position
         if window is None and cache is not None:
             window = self.config.context
@@ -213,7 +144,7 @@ class Transformer(nn.Module):
     @property
     def caches(self) -> bool:
         """Whether it can read on behind a cache of keys and values."""
-        return self.config.attention in DENSE
+        return self.config.attention in (*DENSE, "sliding_window", "segment_memory")
 
     @property
     def ends_at_context(self) -> bool:
@@ -254,9 +185,8 @@ class Transformer(nn.Module):
     def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
         """Rows of the query, key and value map in each matrix that stacks the three."""
         query, key = self.config.dim, self.config.key_value_heads * self.config.head_dim
-        return {
-            parameter: (query, key, key) for name, parameter in self.named_parameters() if name.endswith("qkv.weight")
-        }
+        rows = (query, key) if self.config.attention == "lsh" else (query, key, key)
+        return {parameter: rows for name, parameter in self.named_parameters() if name.endswith("qkv.weight")}
 
     def _embed(self, ids: Tensor, start: int) -> Tensor:
         x = self.embedding(ids)
