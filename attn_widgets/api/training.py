@@ -54,7 +54,8 @@ def train(
     TrainingInterrupted
         When interrupted; `last_run` returns the run.
     """
-    given = keywords(VERBS["train"], own_mechanism(options))
+    options, own = _own_mechanism(options)
+    given = {**keywords(VERBS["train"], options), **own}
     store = build(StoreConfig, given)
     if given.get("minutes") is not None and "steps" in given:
         raise ConfigError(f"--steps {given['steps']} and --minutes {given['minutes']:g} exclude each other; give one")
@@ -81,21 +82,16 @@ def train(
 train.__doc__ = f"{train.__doc__}\n    {help_text(VERBS['train'], 'Flags:', everything=True)}"
 
 
-def own_mechanism(options: dict[str, Any]) -> dict[str, Any]:
-    """Register a mechanism that is a function of the person's own, and go on with its name.
-
-    Raises
-    ------
-    ConfigError
-        When it has no name, or that of a mechanism that is there already.
-    """
+def _own_mechanism(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Take a mechanism that is a function of the person's own out of the options, and register it under its name."""
     function = options.get("attention")
     if not callable(function):
-        return options
+        return options, {}
     load_torch()
     from attn_widgets.attention import register
 
-    return {**options, "attention": register(function)}
+    rest = {name: value for name, value in options.items() if name != "attention"}
+    return rest, {"attention": register(function)}
 
 
 def _print_summary(run: Run) -> None:

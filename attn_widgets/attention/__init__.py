@@ -70,6 +70,22 @@ def register(function: Callable[..., Any]) -> str:
     return name
 
 
+def mechanism(name: str) -> Callable[..., Any]:
+    """Find a mechanism.
+
+    Raises
+    ------
+    ConfigError
+        When there is none of this name here: one of a person's own has to be registered in each process.
+    """
+    if name not in MECHANISMS:
+        raise ConfigError(
+            f"--attention {name} is not known here; if it is a function of your own, call "
+            f"attn_widgets.attention.register({name}) first, else try one of {', '.join(sorted(BUILT_IN))}"
+        )
+    return MECHANISMS[name]
+
+
 __all__ = [
     "MECHANISMS",
     "WEIGHTS",
@@ -83,6 +99,7 @@ __all__ = [
     "dot",
     "general",
     "lsh",
+    "mechanism",
     "padding_mask",
     "register",
     "scaled_dot",

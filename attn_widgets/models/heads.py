@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attn_widgets.attention import MECHANISMS, WEIGHTS
+from attn_widgets.attention import WEIGHTS, mechanism
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
 
@@ -39,11 +39,9 @@ class MultiHead(nn.Module):
     def __init__(self, config: ModelConfig, memory_dim: int | None = None) -> None:
         super().__init__()
         name, memory_dim = config.attention, memory_dim or config.dim
-        if name not in MECHANISMS:
-            raise ConfigError(f"--attention {name} is not there; try one of {', '.join(MECHANISMS)}")
         self.heads, self.kv_heads, self.head_dim = config.heads, config.key_value_heads, config.head_dim
         self.dropout = config.dropout
-        self.attend = MECHANISMS[name]
+        self.attend = mechanism(name)
         self.query = nn.Linear(config.dim, config.dim, config.bias)
         self.key_value = nn.Linear(memory_dim, 2 * self.kv_heads * self.head_dim, config.bias)
         self.output = nn.Linear(config.dim, config.dim, config.bias)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attn_widgets.attention import MECHANISMS, WEIGHTS
+from attn_widgets.attention import WEIGHTS, mechanism
 from attn_widgets.config import ModelConfig
 from attn_widgets.models.cache import KeyValueCache, SegmentMemory
 from attn_widgets.models.norms import RMSNorm
@@ -38,7 +38,7 @@ class Attention(nn.Module):
         self.layer = layer
         self.heads, self.kv_heads, self.head_dim = config.heads, config.key_value_heads, config.head_dim
         self.dropout = config.dropout
-        self.attend = MECHANISMS[config.attention]
+        self.attend = mechanism(config.attention)
         make = WEIGHTS.get(config.attention)
         self.weights = nn.ParameterDict(make(self.heads, self.head_dim) if make else {})  # the mechanism's own
         self.settings, self.widest = mechanism_settings(config, layer)
@@ -73,7 +73,7 @@ class Attention(nn.Module):
         self, x: Float[Tensor, "batch query dim"], rotary: Tables | None
     ) -> tuple[
         Float[Tensor, "batch head query d"],
-        Float[Tensor, "batch kv_head query d"],
+        Float[Tensor, "batch key_head query d"],
         Float[Tensor, "batch kv_head query d"],
     ]:
         """Make queries, keys and values of every head; norm and rotation as configured."""

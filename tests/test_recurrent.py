@@ -1,0 +1,323 @@
+"""The recurrent language model against torch's cells and attention, put together by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from attn_widgets.attention import MECHANISMS
+from attn_widgets.config import DENSE, MECHANISMS_OF, ModelConfig, TrainConfig
+from attn_widgets.errors import ConfigError
+from attn_widgets.models.heads import MultiHead
+from attn_widgets.models.recurrent import Recurrent
+from attn_widgets.training.optimizers import make_optimizer
+
+OPTIONS: list[dict[str, Any]] = [
+    *({"attention": name} for name in MECHANISMS_OF["recurrent"]),
+    {"cell": "lstm", "attention": "none"},
+    {"cell": "lstm", "attention": "additive", "bias": True, "tied": True, "layers": 1},
+    {"kv_heads": 2, "bias": True, "tied": True},
+]
+VOCAB = 20
+
+
+def make(dtype: torch.dtype = torch.float32, **options: Any) -> Recurrent:
+    """A small model whose every parameter is random, so that no part of it is idle."""
+    torch.manual_seed(0)
+    config = ModelConfig(**{"model": "recurrent", "layers": 2, "heads": 4, "dim": 16, "context": 8, **options})
+    model = Recurrent(config, VOCAB)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape))
+    return model.to(dtype).eval()
+
+
+def ids(length: int = 12, batch: int = 2) -> Tensor:
+    return torch.randint(VOCAB, (batch, length), generator=torch.Generator().manual_seed(1))
+
+
+def torchs_cells(model: Recurrent) -> nn.GRU | nn.LSTM:
+    """Cells of torch's own with the model's weights."""
+    config = model.config
+    kind: Any = nn.LSTM if config.cell == "lstm" else nn.GRU
+    cells = kind(config.dim, config.dim, config.layers, batch_first=True)
+    cells.load_state_dict(model.recurrence.cells.state_dict())
+    return cells.to(model.embedding.weight.dtype)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("length", [1, 7, 64])
+def test_without_attention_it_is_torchs_cells_between_embedding_and_head(cell: Any, length: int) -> None:
+    model = make(attention="none", cell=cell)
+    expected = torchs_cells(model)(model.embedding(ids(length)))[0] @ model.head.weight.T
+    torch.testing.assert_close(model(ids(length)).logits, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("length", [1, 7, 64])
+@pytest.mark.parametrize("bias", [False, True])
+def test_with_attention_it_is_torchs_multihead_attention_over_its_cells(cell: Any, length: int, bias: bool) -> None:
+    model = make(cell=cell, bias=bias)
+    heads, combine = model.attention, model.combine
+    assert heads is not None
+    assert combine is not None
+    theirs = nn.MultiheadAttention(16, 4, bias=bias, batch_first=True)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(torch.cat((heads.query.weight, heads.key_value.weight)))
+        theirs.out_proj.weight.copy_(heads.output.weight)
+        if bias:
+            theirs.in_proj_bias.copy_(torch.cat((heads.query.bias, heads.key_value.bias)))
+            theirs.out_proj.bias.copy_(heads.output.bias)
+    states = torchs_cells(model)(model.embedding(ids(length)))[0]
+    later = torch.ones(length, length, dtype=torch.bool).triu(1)
+    context, weights = theirs(states, states, states, attn_mask=later, average_attn_weights=False)
+    expected = torch.tanh(combine(torch.cat((context, states), -1))) @ model.head.weight.T  # Luong et al., equation 5
+    output = model(ids(length), record=True)
+    torch.testing.assert_close(output.logits, expected, atol=1e-5, rtol=0)
+    assert output.records is not None
+    torch.testing.assert_close(output.records[0].weights(), weights, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_each_mechanism_gets_the_heads_of_the_states_and_its_own_weights(name: Any) -> None:
+    model = make(torch.float64, attention=name)
+    heads = model.attention
+    assert heads is not None
+    assert heads.attend is MECHANISMS[name]
+    states = torchs_cells(model)(model.embedding(ids()))[0]
+    key, value = (
+        (states @ weight.T).view(2, 12, 4, 4).transpose(1, 2) for weight in heads.key_value.weight.split((16, 16))
+    )
+    query = (states @ heads.query.weight.T).view(2, 12, 4, 4).transpose(1, 2)
+    context, record = MECHANISMS[name](query, key, value, causal=True, record=True, **heads.weights)
+    output = model(ids(), record=True)
+    assert output.records is not None
+    torch.testing.assert_close(output.records[0].weights(), record.weights(), atol=1e-10, rtol=0)
+    combine: Any = model.combine
+    context = context.transpose(1, 2).flatten(2) @ heads.output.weight.T
+    expected = torch.tanh(combine(torch.cat((context, states), -1))) @ model.head.weight.T
+    torch.testing.assert_close(output.logits, expected, atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("pieces", [[30], [1] * 30, [7, 1, 1, 5, 16]])
+def test_reading_with_a_cache_equals_reading_at_once(options: dict[str, Any], pieces: list[int]) -> None:
+    for dtype, close in ((torch.float64, 1e-11), (torch.float32, 1e-5)):
+        model = make(dtype, **options)
+        cache = model.new_cache(2, 4)
+        with torch.no_grad():
+            whole = model(ids(30), window=8).logits
+            parts = torch.cat([model(piece, cache=cache).logits for piece in ids(30).split(pieces, 1)], 1)
+            assert (parts - whole).abs().max() <= close * whole.abs().max()
+        assert cache.position == cache.length == 30
+        if model.attention is not None:
+            assert (model(ids(30)).logits - whole).abs().max() > 1e-4  # the band hides something
+
+
+def test_keeping_the_last_keys_changes_nothing_within_the_window() -> None:
+    model = make(torch.float64)
+    cache = model.new_cache(2)
+    with torch.no_grad():
+        model(ids(20), cache=cache)
+        cache.keep(7)
+        assert (cache.position, cache.length) == (20, 7)
+        parts = torch.cat([model(piece, cache=cache).logits for piece in ids(30)[:, 20:].split([1, 9], 1)], 1)
+        text = torch.cat((ids(20), ids(30)[:, 20:]), 1)
+        torch.testing.assert_close(parts, model(text, window=8).logits[:, 20:], atol=1e-11, rtol=0)
+
+
+def test_a_step_that_failed_leaves_the_cache_as_it_was() -> None:
+    model = make(torch.float64)
+    cache = model.new_cache(2)
+
+    def fail(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with torch.no_grad():
+        first = model(ids()[:, :6], cache=cache).logits
+        handle = model.attention.output.register_forward_pre_hook(fail)  # type: ignore[union-attr]
+        with pytest.raises(KeyboardInterrupt):  # the cells have read, and keys were written
+            model(ids()[:, 6:], cache=cache)
+        handle.remove()
+        assert cache.position == 6
+        rest = model(ids()[:, 6:], cache=cache).logits
+        torch.testing.assert_close(torch.cat((first, rest), 1), model(ids(), window=8).logits, atol=1e-11, rtol=0)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_one_cache_serves_with_and_without_inference_mode(cell: Any) -> None:
+    model = make(torch.float64, cell=cell)
+    cache = model.new_cache(2)
+    with torch.inference_mode():
+        first = model(ids()[:, :7], cache=cache).logits.clone()
+    rest = model(ids()[:, 7:], cache=cache).logits  # with gradients on: the graph does not reach into the cache
+    rest.sum().backward()
+    torch.testing.assert_close(torch.cat((first, rest), 1), model(ids(), window=8).logits, atol=1e-11, rtol=0)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_logits_do_not_depend_on_the_record_and_no_token_sees_later_ones(options: dict[str, Any]) -> None:
+    model = make(torch.float64, **options)
+    output = model(ids(), record=True)
+    torch.testing.assert_close(model(ids()).logits, output.logits, atol=1e-12, rtol=0)
+    assert model(ids()).records is None
+    assert len(output.records) == len(model.kinds()) == (model.attention is not None)
+    changed = ids()
+    changed[:, 7] = (changed[:, 7] + 1) % VOCAB
+    after = model(changed).logits
+    torch.testing.assert_close(output.logits[:, :7], after[:, :7], atol=1e-12, rtol=0)
+    assert (output.logits[:, 7:] - after[:, 7:]).abs().amax(-1).min() > 1e-9
+
+
+@pytest.mark.parametrize("record", [False, True])
+@pytest.mark.parametrize("name", DENSE)
+def test_ablation_equals_zeroed_columns_of_the_output_map(name: Any, record: bool) -> None:
+    model = make(torch.float64, attention=name)
+    plain, ablated = model(ids()).logits, model(ids(), ablate={(0, 1), (0, 3)}, record=record).logits
+    assert model.attention is not None
+    with torch.no_grad():
+        model.attention.output.weight[:, 4:8] = 0
+        model.attention.output.weight[:, 12:] = 0
+    torch.testing.assert_close(ablated, model(ids()).logits, atol=1e-12, rtol=0)
+    assert (ablated - plain).abs().max() > 1e-3
+
+
+def test_a_head_that_is_not_there_is_named() -> None:
+    for pair, name in [((1, 0), "L1H0"), ((0, 4), "L0H4"), ((0, -1), "L0H-1")]:
+        with pytest.raises(ConfigError) as error:
+            make()(ids(), ablate=[pair])
+        assert str(error.value) == f"--ablate {name}: the model has one attention layer, 0, and heads 0–3"
+    with pytest.raises(ConfigError, match="--ablate L0H0: the model has --attention none, no head to switch off"):
+        make(attention="none")(ids(), ablate=[(0, 0)])
+
+
+def test_a_mechanism_that_is_not_there_is_named_and_ones_own_works() -> None:
+    own: Any = "uniform"
+    config = ModelConfig(model="recurrent", attention=own, dim=16)
+    with pytest.raises(ConfigError, match="--attention uniform is not there; try one of scaled_dot, dot, general"):
+        MultiHead(config)
+
+    def uniform(query: Tensor, key: Tensor, value: Tensor, **_: Any) -> tuple[Tensor, None]:
+        return value.cumsum(2) / torch.arange(1, value.shape[2] + 1)[:, None], None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MECHANISMS, own, uniform)
+        model = Recurrent(config, VOCAB)
+    assert model(ids()).logits.shape == (2, 12, VOCAB)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_parameters_by_role(options: dict[str, Any]) -> None:
+    model = make(**options)
+    groups = model.parameter_groups()
+    grouped = [id(parameter) for group in groups.values() for parameter in group]
+    assert sorted(grouped) == sorted(id(parameter) for parameter in model.parameters())
+    # Input and recurrent map of each layer; query, key and value, output and combining map.
+    assert len(groups["matrices"]) == 2 * model.config.layers + 4 * (model.attention is not None)
+    assert all(parameter.ndim == 2 and VOCAB not in parameter.shape for parameter in groups["matrices"])
+    assert len(groups["embeddings"]) == 2 - model.config.tied
+    stacks = model.stacked_rows()
+    assert len(stacks) == 2 * model.config.layers + (model.attention is not None)
+    for parameter, rows in stacks.items():
+        assert sum(rows) == len(parameter)
+        assert any(parameter is matrix for matrix in groups["matrices"])
+    gates = 4 if model.config.cell == "lstm" else 3
+    assert sum(rows == (16,) * gates for rows in stacks.values()) == 2 * model.config.layers
+
+
+def test_number_of_parameters() -> None:
+    # Two layers of three gates with two maps and two biases each; head and embedding.
+    assert make(attention="none").num_parameters() == 2 * 3 * (2 * 16**2 + 2 * 16) + 2 * VOCAB * 16
+    # Query, key, value and output map, and one from both to one.
+    assert make().num_parameters() == make(attention="none").num_parameters() + 6 * 16**2
+    assert make(tied=True).num_parameters() == make().num_parameters() - VOCAB * 16
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_it_begins_with_orthogonal_recurrent_maps_and_knows_nothing(cell: Any) -> None:
+    torch.manual_seed(0)
+    model = Recurrent(ModelConfig(model="recurrent", cell=cell, dim=32), 50)
+    for name, parameter in model.recurrence.cells.named_parameters():
+        if "weight_hh" in name:
+            for gate in parameter.split(32):
+                torch.testing.assert_close(gate @ gate.T, torch.eye(32), atol=1e-5, rtol=0)
+        if "bias" in name:
+            forget = cell == "lstm" and "bias_ih" in name
+            assert parameter.detach().split(32)[1].unique().tolist() == [float(forget)]
+    loss = F.cross_entropy(model(ids(64)).logits.flatten(0, 1), ids(64).flatten())
+    assert abs(loss.item() - torch.tensor(50.0).log().item()) < 0.1
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_every_parameter_gets_a_gradient_and_both_paths_give_the_same(options: dict[str, Any]) -> None:
+    gradients = []
+    for record in (False, True):
+        model = make(torch.float64, **options).train()
+        logits = model(ids(), record=record).logits
+        F.cross_entropy(logits[:, :-1].flatten(0, 1), ids()[:, 1:].flatten()).backward()
+        gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
+    # A bias that all keys of a query share moves all its scores alike, or to no effect: rounding is left of it.
+    assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients[0].values())
+    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-11, rtol=0)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_autocast_and_bfloat16(cell: Any) -> None:
+    model = make(cell=cell, dropout=0.0).train()
+    exact = model(ids()).logits
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = model(ids()).logits
+        logits.float().square().mean().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    assert (logits.float() - exact).abs().max() < 0.05 * exact.abs().max()
+    half = make(torch.bfloat16, cell=cell)
+    with torch.no_grad():
+        logits = half(ids(), cache=half.new_cache(2)).logits
+    assert logits.dtype == torch.bfloat16
+    assert (logits.float() - make(cell=cell)(ids(), window=8).logits).abs().max() < 0.1 * exact.abs().max()
+
+
+def test_dropout_acts_in_training_alone_and_everywhere() -> None:
+    model = make(dropout=0.5)
+    torch.testing.assert_close(model(ids()).logits, make()(ids()).logits)
+    model.train()
+    seen: list[float] = []
+    original = F.dropout
+
+    def count(x: Tensor, p: float = 0.5, *args: Any, **more: Any) -> Tensor:
+        seen.append(p)
+        return original(x, p, *args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(F, "dropout", count)
+        assert not torch.equal(model(ids(), record=True).logits, model(ids(), record=True).logits)
+    assert seen == [0.5] * 8  # twice: the embedding, the states, the weights, what predicts
+    assert model.recurrence.cells.dropout == 0.5  # between the layers
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("options", [{}, {"attention": "none", "cell": "lstm"}])
+def test_a_small_text_is_learned(options: dict[str, Any], optimizer: Any) -> None:
+    torch.manual_seed(0)
+    model = Recurrent(ModelConfig(**{"model": "recurrent", "layers": 1, "dim": 32, **options}), VOCAB)
+    steps = make_optimizer(model, TrainConfig(optimizer=optimizer, learning_rate=0.02))
+    text, losses = ids(20, 1), []
+    for _ in range(60):
+        loss = F.cross_entropy(model(text[:, :-1]).logits[0], text[0, 1:])
+        losses.append(loss.item())
+        steps.zero_grad()
+        loss.backward()
+        steps.step()
+    assert losses[-1] < 0.1 < 2.5 < losses[0]
+
+
+def test_state_is_parameters_alone_and_loads_strictly() -> None:
+    model = make(attention="additive")
+    other = Recurrent(model.config, VOCAB).eval()
+    assert set(model.state_dict()) == {name for name, _ in model.named_parameters()}
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(model(ids()).logits, other(ids()).logits)
