@@ -22,6 +22,7 @@ def option(
     low: float | None = None,
     high: float | None = None,
     exclusive: bool = False,
+    assignments: bool = False,
 ) -> Any:
     """Declare a documented dataclass field.
 
@@ -37,8 +38,11 @@ def option(
         Bounds of a number, inclusive unless `exclusive` excludes `low`.
     exclusive
         Whether `low` itself is refused.
+    assignments
+        Whether the flag takes all the words ``name=a,b`` behind it.
     """
-    metadata = {"help": help, "common": common, "low": low, "high": high, "exclusive": exclusive}
+    metadata = {"help": help, "common": common, "low": low, "high": high, "exclusive": exclusive,
+                "assignments": assignments}  # fmt: skip
     return field(default=default, metadata=metadata)
 
 
@@ -230,6 +234,9 @@ class TrainConfig:
     validate_every: int | None = option(None, "steps between validations (default: a tenth of the run)", low=1)
     patience: int = option(0, "stop after this many validations without a better one (0: never)", low=0)
     checkpoint_every: int | None = option(None, "steps between checkpoints (default: with each validation)", low=1)
+    teacher: str | None = option(None, "run to imitate besides the text (knowledge distillation)")
+    distill_weight: float = option(0.5, "share of the teacher in the loss (1: the text does not count)", low=0, high=1)
+    distill_temperature: float = option(2.0, "softens what the teacher and the model say", low=0.01, high=1000)
     mixed_precision: Literal["auto", "no", "bf16", "fp16"] = option("auto", "number format; auto times both once")
     seed: int = option(0, "seed of weights, order of samples and dropout", common=True, low=0, high=2**32 - 1)
     probe: str | None = option(None, "text whose attention is recorded during training (default: the corpus's)")
@@ -244,6 +251,19 @@ class TrainConfig:
         if self.learning_rate is not None:
             return self.learning_rate
         return 0.02 if self.optimizer == "muon" else 0.003
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Which options are chosen by cross-validation before the training."""
+
+    search: tuple[str, ...] = option(
+        (), "options to choose by cross-validation: heads=2,4 attention=additive,dot", common=True, assignments=True
+    )
+    folds: int = option(5, "parts of the training text; each is scored by models trained on the others", low=2)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ def _row(left: str, right: str) -> list[str]:
 
 
 def _value(option: Option) -> str:
+    if option.assignments:
+        return "NAME=A,B"
     if option.choices:
         return "|".join(option.choices) if len("|".join(option.choices)) < 16 else "NAME"
     return {int: "N", float: "X", str: "TEXT", bool: "", tuple: "TEXT"}[option.kind]

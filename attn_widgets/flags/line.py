@@ -16,6 +16,8 @@ from typing import Any, Literal, NamedTuple
 from attn_widgets.errors import ConfigError
 from attn_widgets.flags.options import Option, Verb, checked, nearest, options, wanted
 
+_ASSIGNMENT = re.compile(r"[A-Za-z][\w-]*=")
+
 
 class Variable(NamedTuple):
     """A Python variable given on a magic's line as ``$name``; its value is never read as a flag."""
@@ -84,6 +86,8 @@ def _read_flag(by_flag: Mapping[str, Option], token: str, rest: list[str | Varia
         raise ConfigError(f"{flag} needs a value: {wanted(option)}")
     value: str | Variable = text if equals else rest.pop(0)
     read = checked(option, value.value, flag) if isinstance(value, Variable) else _read(option, value, flag)
+    while option.assignments and rest and isinstance(rest[0], str) and _ASSIGNMENT.match(rest[0]):
+        read = (*read, rest.pop(0))
     given[option.name] = (*given.get(option.name, ()), *read) if option.kind is tuple else read
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from attn_widgets.config import (
     GenerateConfig,
     ModelConfig,
+    SearchConfig,
     SourceConfig,
     StoreConfig,
     TrainConfig,
@@ -42,6 +43,8 @@ class Option:
         Whether ``None`` is a value.
     group
         First line of the dataclass's docstring.
+    assignments
+        Whether the flag takes all the words ``name=a,b`` behind it; in Python a dict of lists does too.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Option:
     help: str
     common: bool
     group: str
+    assignments: bool = False
 
     @property
     def flag(self) -> str:
@@ -84,7 +88,7 @@ VERBS = {
             "train",
             "Train an attention language model on a text; gives a Run.",
             ("CORPUS", "sentences (default), python-docs, or files, folders and globs"),
-            (ModelConfig, TrainConfig, StoreConfig),
+            (ModelConfig, TrainConfig, SearchConfig, StoreConfig),
         ),
         Verb(
             "generate",
@@ -111,8 +115,9 @@ def options(configs: Iterable[type]) -> dict[str, Option]:
         for f in fields(config):
             kind, choices, optional = _kind(hints[f.name])
             found[f.name] = Option(
-                f.name, kind, choices, optional, f.default, f.metadata["help"], f.metadata["common"], group
-            )
+                f.name, kind, choices, optional, f.default, f.metadata["help"], f.metadata["common"], group,
+                f.metadata["assignments"],
+            )  # fmt: skip
     return found
 
 
@@ -136,10 +141,18 @@ def checked(option: Option, value: Any, name: str) -> Any:
     """
     if option.kind is tuple and isinstance(value, str):
         value = (value,)
+    if option.assignments and isinstance(value, Mapping):
+        value = tuple(f"{key}={_listed(values)}" for key, values in value.items())
     if not _fits(option, value):
         near = nearest(str(value), option.choices) if option.choices else None
         raise ConfigError(f"{name} must be {wanted(option)}; given {reprlib.repr(value)}{f'; {near}' if near else ''}")
     return None if value is None else option.kind(value)
+
+
+def _listed(values: Any) -> str:
+    """``2,4,8`` of a list of values, or of a single one."""
+    several = not isinstance(values, str) and isinstance(values, Iterable)
+    return ",".join(map(str, values)) if several else str(values)
 
 
 def _fits(option: Option, value: Any) -> bool:
