@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from attn_widgets.attention import MECHANISMS
 from attn_widgets.config import DENSE, MECHANISMS_OF, ModelConfig, TrainConfig
 from attn_widgets.errors import ConfigError
-from attn_widgets.models.heads import MultiHead
 from attn_widgets.models.recurrent import Recurrent
 from attn_widgets.training.optimizers import make_optimizer
 
@@ -195,19 +194,27 @@ def test_a_head_that_is_not_there_is_named() -> None:
         make(attention="none")(ids(), ablate=[(0, 0)])
 
 
-def test_a_mechanism_that_is_not_there_is_named_and_ones_own_works() -> None:
+def uniform(query: Tensor, key: Tensor, value: Tensor, **_: Any) -> tuple[Tensor, None]:
+    return value.cumsum(2) / torch.arange(1, value.shape[2] + 1)[:, None], None
+
+
+def test_a_mechanism_of_ones_own() -> None:
     own: Any = "uniform"
     config = ModelConfig(model="recurrent", attention=own, dim=16)
-    with pytest.raises(ConfigError, match="--attention uniform is not there; try one of scaled_dot, dot, general"):
-        MultiHead(config)
-
-    def uniform(query: Tensor, key: Tensor, value: Tensor, **_: Any) -> tuple[Tensor, None]:
-        return value.cumsum(2) / torch.arange(1, value.shape[2] + 1)[:, None], None
-
+    with pytest.raises(ConfigError, match="--attention uniform is not known here"):
+        Recurrent(config, VOCAB)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(MECHANISMS, own, uniform)
         model = Recurrent(config, VOCAB)
-    assert model(ids()).logits.shape == (2, 12, VOCAB)
+    states = torchs_cells(model)(model.embedding(ids()))[0]
+    with torch.no_grad():
+        heads: Any = model.attention
+        heads.output.weight.copy_(torch.eye(16))
+        heads.key_value.weight[16:] = torch.eye(16)
+    means = torch.stack([states[:, : n + 1].mean(1) for n in range(12)], 1)  # of the states up to each one
+    combine: Any = model.combine
+    expected = torch.tanh(combine(torch.cat((means, states), -1))) @ model.head.weight.T
+    torch.testing.assert_close(model(ids()).logits, expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("options", OPTIONS)
@@ -260,7 +267,6 @@ def test_every_parameter_gets_a_gradient_and_both_paths_give_the_same(options: d
         logits = model(ids(), record=record).logits
         F.cross_entropy(logits[:, :-1].flatten(0, 1), ids()[:, 1:].flatten()).backward()
         gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
-    # A bias that all keys of a query share moves all its scores alike, or to no effect: rounding is left of it.
     assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients[0].values())
     torch.testing.assert_close(gradients[0], gradients[1], atol=1e-11, rtol=0)
 
@@ -306,7 +312,7 @@ def test_a_small_text_is_learned(options: dict[str, Any], optimizer: Any) -> Non
     model = Recurrent(ModelConfig(**{"model": "recurrent", "layers": 1, "dim": 32, **options}), VOCAB)
     steps = make_optimizer(model, TrainConfig(optimizer=optimizer, learning_rate=0.02))
     text, losses = ids(20, 1), []
-    for _ in range(60):
+    for _ in range(80):
         loss = F.cross_entropy(model(text[:, :-1]).logits[0], text[0, 1:])
         losses.append(loss.item())
         steps.zero_grad()
