@@ -193,7 +193,7 @@ def test_state_is_parameters_alone_and_loads_strictly() -> None:
 
 
 def test_the_dict_names_what_the_options_offer() -> None:
-    assert set(MECHANISMS) == set(get_args(get_type_hints(ModelConfig)["attention"]))
+    assert {*MECHANISMS, "none"} == set(get_args(get_type_hints(ModelConfig)["attention"]))
     assert MECHANISMS["scaled_dot"] is scaled_dot
 
 

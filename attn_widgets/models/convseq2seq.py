@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from attn_widgets.attention import padding_mask
 from attn_widgets.config import ModelConfig
 from attn_widgets.models.convolution import HALF, AttentiveConvolution, Convolution, Memory
-from attn_widgets.models.stack import Positions, drop, heads_of_records, roles
+from attn_widgets.models.heads import heads_of_records
+from attn_widgets.models.roles import group_parameters, rows_of_stacks
+from attn_widgets.models.stack import Positions, drop
 from attn_widgets.models.transformer import ModelOutput
 from attn_widgets.trace.blocks import Kind
 
@@ -176,13 +178,12 @@ class ConvSeq2Seq(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by their role (see ``roles``)."""
-        return roles(self)
+        """Parameters by their role (see ``group_parameters``)."""
+        return group_parameters(self)
 
     def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
-        """Rows of the values' and the gates' kernel in each convolution."""
-        half = self.config.dim
-        return {module.weight: (half, half) for module in self.modules() if isinstance(module, Convolution)}
+        """Rows of each map in the matrices that stack several (see ``rows_of_stacks``)."""
+        return rows_of_stacks(self)
 
     def _read(
         self, memory: Memory, state: State, target: Tensor, record: bool, ablate: Collection[tuple[int, int]]

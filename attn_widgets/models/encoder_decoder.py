@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from attn_widgets.attention import padding_mask
 from attn_widgets.config import ModelConfig
+from attn_widgets.models.heads import heads_of_records
 from attn_widgets.models.norms import make_norm
 from attn_widgets.models.positions import Rotary
+from attn_widgets.models.roles import group_parameters, rows_of_stacks
 from attn_widgets.models.stack import (
     DecoderLayer,
     EncoderLayer,
@@ -24,10 +26,7 @@ from attn_widgets.models.stack import (
     Positions,
     Sight,
     drop,
-    heads_of_records,
     initialise,
-    roles,
-    stacked_maps,
 )
 from attn_widgets.models.transformer import ModelOutput
 from attn_widgets.trace.blocks import Kind
@@ -223,12 +222,12 @@ class EncoderDecoder(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by their role (see ``roles``)."""
-        return roles(self)
+        """Parameters by their role (see ``group_parameters``)."""
+        return group_parameters(self)
 
     def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
-        """Rows of each map in the matrices that stack several."""
-        return stacked_maps(self)
+        """Rows of each map in the matrices that stack several (see ``rows_of_stacks``)."""
+        return rows_of_stacks(self)
 
     def _read(
         self, state: State, target: Tensor, record: bool, ablate: Collection[tuple[int, int]]

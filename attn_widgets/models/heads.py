@@ -108,21 +108,24 @@ class MultiHead(nn.Module):
                 nn.init.zeros_(linear.bias)
 
 
-def heads_of_one_layer(
-    ablate: Collection[tuple[int, int]], attention: MultiHead | None, device: torch.device
-) -> Int[Tensor, " ablated"] | None:
-    """Check the heads to ablate in a model whose only attention layer is layer 0.
+def heads_of_records(
+    ablate: Collection[tuple[int, int]], records: int, heads: int, device: torch.device
+) -> dict[int, Int[Tensor, " ablated"]]:
+    """Gather the heads to switch off by the index of their record.
 
     Raises
     ------
     ConfigError
         For a head that is not there.
     """
+    chosen: dict[int, list[int]] = {}
     for layer, head in ablate:
-        if attention is None:
-            raise ConfigError(f"--ablate L{layer}H{head}: the model has --attention none, no head to switch off")
-        if layer != 0 or not 0 <= head < attention.heads:
-            raise ConfigError(
-                f"--ablate L{layer}H{head}: the model has one attention layer, 0, and heads 0–{attention.heads - 1}"
-            )
-    return torch.tensor(sorted({head for _, head in ablate}), device=device) if ablate else None
+        if not (0 <= layer < records and 0 <= head < heads):
+            has = (
+                f"layers 0–{records - 1} and heads 0–{heads - 1}" if records > 1
+                else f"one attention layer, 0, and heads 0–{heads - 1}" if records
+                else "--attention none, no head to switch off"
+            )  # fmt: skip
+            raise ConfigError(f"--ablate L{layer}H{head}: the model has {has}")
+        chosen.setdefault(layer, []).append(head)
+    return {layer: torch.tensor(sorted(set(these)), device=device) for layer, these in chosen.items()}

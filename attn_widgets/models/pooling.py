@@ -13,7 +13,8 @@ from attn_widgets.attention import padding_mask, scaled_dot
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.models.encoder import Bidirectional
-from attn_widgets.models.stack import drop, heads_of_records, initialise
+from attn_widgets.models.heads import heads_of_records
+from attn_widgets.models.stack import drop, initialise
 from attn_widgets.models.transformer import ModelOutput
 from attn_widgets.trace.blocks import Kind
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from attn_widgets.config import ModelConfig
 from attn_widgets.models.cache import KeyValueCache
 from attn_widgets.models.cells import Recurrence
-from attn_widgets.models.heads import MultiHead, heads_of_one_layer
+from attn_widgets.models.heads import MultiHead, heads_of_records
 from attn_widgets.models.roles import group_parameters, rows_of_stacks
 from attn_widgets.models.transformer import ModelOutput
 from attn_widgets.trace.blocks import Kind
@@ -102,7 +102,7 @@ class Recurrent(nn.Module):
         ConfigError
             For a head that is not there.
         """
-        ablated = heads_of_one_layer(ablate, self.attention, ids.device)
+        ablated = heads_of_records(ablate, len(self.kinds()), self.config.heads, ids.device).get(0)
         if window is None and cache is not None:
             window = self.config.context
         x = self._drop(self.embedding(ids))  # (B, Q, D)

@@ -19,7 +19,7 @@ from attn_widgets.attention import padding_mask
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.models.cells import Recurrence
-from attn_widgets.models.heads import MultiHead, heads_of_one_layer
+from attn_widgets.models.heads import MultiHead, heads_of_records
 from attn_widgets.models.recurrent import initialise_ends
 from attn_widgets.models.roles import group_parameters, rows_of_stacks
 from attn_widgets.models.transformer import ModelOutput
@@ -120,7 +120,7 @@ class Seq2Seq(nn.Module):
         ConfigError
             For a source without a token, or a head that is not there.
         """
-        heads_of_one_layer(ablate, self.attention, source.device)
+        self._ablated(ablate)
         if not source.shape[1] or int(lengths.min()) < 1:
             raise ConfigError("the source is empty; give at least one token")
         outputs, states = self.encoder(self._drop(self.embedding(source)), None, lengths)
@@ -204,7 +204,7 @@ class Seq2Seq(nn.Module):
         self, memory: Memory, state: Tensor, target: Tensor, record: bool, ablate: Collection[tuple[int, int]]
     ) -> tuple[Tensor, Tensor, Any]:
         """Logits (B, T, V), the state after the last token, and the record."""
-        ablated = heads_of_one_layer(ablate, self.attention, target.device)
+        ablated = self._ablated(ablate)
         x, left = self._drop(self.embedding(target)), None  # (B, T, D)
         summary = memory.summary[:, None].expand(-1, target.shape[1], -1)  # (B, T, 2D)
         if self.attention is None:
@@ -217,6 +217,9 @@ class Seq2Seq(nn.Module):
             )  # fmt: skip
         hidden = self._drop(torch.tanh(self.combine(torch.cat((context, hidden), -1))))
         return self.head(hidden), state, left
+
+    def _ablated(self, ablate: Collection[tuple[int, int]]) -> Tensor | None:
+        return heads_of_records(ablate, len(self.kinds()), self.config.heads, self.embedding.weight.device).get(0)
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.config.dropout) if self.training and self.config.dropout else x

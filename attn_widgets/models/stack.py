@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -198,56 +198,6 @@ class Positions(nn.Module):
 def drop(x: Tensor, rate: float, training: bool) -> Tensor:
     """Dropout that costs nothing at a rate of zero."""
     return F.dropout(x, rate) if training and rate else x
-
-
-def heads_of_records(
-    ablate: Collection[tuple[int, int]], records: int, heads: int, device: torch.device
-) -> dict[int, Tensor]:
-    """Gather the heads to switch off by the index of their record.
-
-    Raises
-    ------
-    ConfigError
-        For a head that is not there.
-    """
-    chosen: dict[int, list[int]] = {}
-    for layer, head in ablate:
-        if not (0 <= layer < records and 0 <= head < heads):
-            raise ConfigError(
-                f"--ablate L{layer}H{head}: the model has layers 0–{records - 1} and heads 0–{heads - 1}"
-            )  # fmt: skip
-        chosen.setdefault(layer, []).append(head)
-    return {layer: torch.tensor(these, device=device) for layer, these in chosen.items()}
-
-
-def roles(model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """Parameters by their role for an optimizer, each in exactly one group.
-
-    Returns
-    -------
-    dict
-        ``matrices``: hidden 2-D maps (for Muon); ``embeddings``: token and position embeddings and the
-        output head; ``gains``: gains of norms, biases, and whatever a mechanism trains of its own.
-    """
-    groups: dict[str, list[nn.Parameter]] = {"matrices": [], "embeddings": [], "gains": []}
-    for name, parameter in model.named_parameters():
-        outer = name.split(".")[0] in ("embedding", "head") or "positions." in name
-        hidden = parameter.ndim == 2 and name.endswith(".weight") and "norm" not in name and ".weights." not in name
-        groups["embeddings" if outer else "matrices" if hidden else "gains"].append(parameter)
-    return groups
-
-
-def stacked_maps(model: nn.Module) -> dict[nn.Parameter, tuple[int, ...]]:
-    """Rows of the query, key and value map in each matrix that stacks the three, or the last two."""
-    rows: dict[nn.Parameter, tuple[int, ...]] = {}
-    for module in model.modules():
-        if isinstance(module, Attention):
-            query, key = module.heads * module.head_dim, module.kv_heads * module.head_dim
-            rows[module.qkv.get_parameter("weight")] = (query, key, key)
-        elif isinstance(module, MultiHead):
-            half = module.kv_heads * module.head_dim
-            rows[module.key_value.get_parameter("weight")] = (half, half)
-    return rows
 
 
 def initialise(model: nn.Module, sublayers: int) -> None:

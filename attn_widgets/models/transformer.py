@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from attn_widgets.config import DENSE, ModelConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.models.cache import KeyValueCache, SegmentMemory
+from attn_widgets.models.heads import heads_of_records
 from attn_widgets.models.mlp import MLP
 from attn_widgets.models.norms import make_norm
 from attn_widgets.models.positions import Rotary, sinusoidal_table
+from attn_widgets.models.roles import group_parameters, rows_of_stacks
 from attn_widgets.models.self_attention import Attention, Pass
 from attn_widgets.trace.blocks import Kind
 
@@ -130,8 +132,9 @@ class Transformer(nn.Module):
         if window is None and cache is not None:
             window = self.config.context
         x = self._embed(ids, start)  # (B, Q, D)
+        ablated = heads_of_records(ablate, self.config.layers, self.config.heads, ids.device)
         rotary = None if self.rotary is None else self.rotary(start, start + ids.shape[1], x.dtype)
-        now = Pass(rotary, cache, window, record, self._ablated(ablate) if ablate else {})
+        now = Pass(rotary, cache, window, record, ablated)
         records: list[Any] = []
         for block in self.blocks:
             x, left = block(x, now)
@@ -165,28 +168,12 @@ class Transformer(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by their role, each in exactly one group.
-
-        Returns
-        -------
-        dict
-            ``matrices``: hidden 2-D maps (for Muon; an attention's query, key and value rows are
-            one matrix); ``embeddings``: token and position embeddings and the output head;
-            ``gains``: gains of norms and biases.
-        """
-        groups: dict[str, list[nn.Parameter]] = {"matrices": [], "embeddings": [], "gains": []}
-        for name, parameter in self.named_parameters():
-            own = "norm" in name or ".weights." in name
-            hidden = name.startswith("blocks.") and name.endswith(".weight") and not own
-            outer = name.split(".")[0] in ("embedding", "positions", "head")
-            groups["matrices" if hidden else "embeddings" if outer else "gains"].append(parameter)
-        return groups
+        """Parameters by their role (see ``group_parameters``)."""
+        return group_parameters(self)
 
     def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
-        """Rows of the query, key and value map in each matrix that stacks the three."""
-        query, key = self.config.dim, self.config.key_value_heads * self.config.head_dim
-        rows = (query, key) if self.config.attention == "lsh" else (query, key, key)
-        return {parameter: rows for name, parameter in self.named_parameters() if name.endswith("qkv.weight")}
+        """Rows of each map in the matrices that stack several (see ``rows_of_stacks``)."""
+        return rows_of_stacks(self)
 
     def _embed(self, ids: Tensor, start: int) -> Tensor:
         x = self.embedding(ids)
@@ -200,18 +187,6 @@ class Transformer(nn.Module):
                 )
             x = x + table[start:stop]
         return F.dropout(x, self.config.dropout) if self.training and self.config.dropout else x
-
-    def _ablated(self, ablate: Collection[tuple[int, int]]) -> dict[int, Tensor]:
-        layers, heads = self.config.layers, self.config.heads
-        chosen: dict[int, list[int]] = {}
-        for layer, head in ablate:
-            if not (0 <= layer < layers and 0 <= head < heads):
-                raise ConfigError(
-                    f"--ablate L{layer}H{head}: the model has layers 0–{layers - 1} and heads 0–{heads - 1}"
-                )
-            chosen.setdefault(layer, []).append(head)
-        device = self.embedding.weight.device
-        return {layer: torch.tensor(these, device=device) for layer, these in chosen.items()}
 
     def _initialise(self) -> None:
         """GPT-2's: normal with deviation 0.02, smaller by √(2 · layers) where a sublayer writes to the stream.
