@@ -41,6 +41,7 @@ def fit(
     on_moment: OnMoment | None = None,
     floor: float | None = None,
     resume: bool = False,
+    teacher: nn.Module | None = None,
 ) -> History:
     """Train `model` in place; its checkpoints are in `folder` (see ``checkpoint``).
 
@@ -70,6 +71,9 @@ def fit(
         Passed on to reports.
     resume
         Whether to go on from the last checkpoint, if there is one.
+    teacher
+        Model to imitate (knowledge distillation; see ``objective.Teacher``): it takes the same inputs and
+        has the same tokens.
 
     Raises
     ------
@@ -84,7 +88,7 @@ def fit(
     """
     with Interrupt(lambda: _at_once(folder)) as interrupt, borrowed_process() as note:
         saved = find_checkpoint(folder, config, resume)
-        stepper = Stepper(model, data, config, saved)
+        stepper = Stepper(model, data, config, saved, teacher)
         show = report if stepper.rank == 0 else _silent
         course = _Course(stepper, data, config, folder, saved, Reporter(show), interrupt, on_moment, floor)
         try:

@@ -23,7 +23,7 @@ from attn_widgets.errors import ConfigError
 from attn_widgets.text.batches import Data
 from attn_widgets.threads import choose_threads
 from attn_widgets.training.checkpoint import Checkpoint, restore
-from attn_widgets.training.objective import SCORED_AT_ONCE, NextTokenLoss, on_device, total_loss
+from attn_widgets.training.objective import SCORED_AT_ONCE, NextTokenLoss, Teacher, on_device, total_loss
 from attn_widgets.training.optimizers import make_optimizer, set_rates
 from attn_widgets.training.precision import Timing, time_precisions
 
@@ -34,7 +34,7 @@ class Gradients(NamedTuple):
     Attributes
     ----------
     loss
-        Mean over all micro-batches of all processes, nats per token.
+        Cross-entropy of the targets, mean over all micro-batches of all processes, nats per token.
     norm
         Of the gradient, before clipping.
     stop
@@ -97,6 +97,8 @@ class Stepper:
         What to train on, and how.
     saved
         The checkpoint to go on from.
+    teacher
+        Model to imitate; it stays as it is.
 
     Attributes
     ----------
@@ -106,13 +108,19 @@ class Stepper:
         The number format and what a token costs in it, forward and backward.
     """
 
-    def __init__(self, model: nn.Module, data: Data, config: TrainConfig, saved: Checkpoint | None) -> None:
+    def __init__(
+        self, model: nn.Module, data: Data, config: TrainConfig, saved: Checkpoint | None,
+        teacher: nn.Module | None = None,
+    ) -> None:  # fmt: skip
         process = _process()
         self.device = cast(torch.device, process.device)
         self.rank, self.world = process.process_index, process.num_processes
         self.model, self._data, self._config = model.to(self.device).train(), data, config
         self._context = int(cast(Any, model).config.context)
-        loss = NextTokenLoss(self.model, config.label_smoothing)
+        wise = None
+        if teacher is not None:
+            wise = Teacher(teacher.to(self.device).eval(), config.distill_weight, config.distill_temperature)
+        loss = NextTokenLoss(self.model, config.label_smoothing, wise)
         self.timing = self._decide(loss, saved)
         dtype = torch.bfloat16 if self.timing.precision == "bf16" else torch.float32
         self.optimizer = make_optimizer(model, config, dtype)
@@ -171,9 +179,9 @@ class Stepper:
         for micro in range(count):
             exchange = micro == count - 1
             with contextlib.nullcontext() if exchange else self._accelerator.no_sync(self._loss):
-                loss: Tensor = self._loss(*self._batch(step, micro))
+                loss, told = self._loss(*self._batch(step, micro))
                 self._accelerator.backward(loss / count)
-            total += loss.detach() / count
+            total += told.detach() / count
             if self.world == 1 and not exchange and stop():
                 return None
         self._accelerator.unscale_gradients()

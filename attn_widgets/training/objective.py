@@ -1,8 +1,9 @@
-"""What training minimises, and how a model is scored: the cross-entropy of the next token."""
+"""What training minimises, and how a model is scored: the cross-entropy of the next token, and of a teacher's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,17 +27,70 @@ class NextTokenLoss(nn.Module):
     smoothing
         Share of the target's probability that is spread over all tokens (label smoothing, Szegedy et
         al., arXiv:1512.00567, section 7).
+    teacher
+        Whom the model imitates; None for the text alone.
     """
 
-    def __init__(self, model: nn.Module, smoothing: float = 0.0) -> None:
+    def __init__(self, model: nn.Module, smoothing: float = 0.0, teacher: Teacher | None = None) -> None:
         super().__init__()
-        self.model, self.smoothing = model, smoothing
+        self.model, self.smoothing, self._teacher = model, smoothing, teacher
 
     def forward(self, *tensors: Tensor) -> Tensor:
-        """Mean cross-entropy in nats per token, for the model's inputs and, last, the targets (batch, query)."""
+        """Losses in nats per token, for the model's inputs and, last, the targets (batch, query).
+
+        Returns
+        -------
+        Tensor
+            (2,): what is minimised, and the cross-entropy of the targets, without a gradient.
+        """
         *inputs, targets = tensors
-        logits = self.model(*inputs).logits  # (B, Q, V)
-        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), label_smoothing=self.smoothing)
+        logits, labels = self.model(*inputs).logits, targets.flatten()  # (B, Q, V)
+        rows = logits.flatten(0, 1)
+        loss = F.cross_entropy(rows, labels, label_smoothing=self.smoothing)
+        told = F.cross_entropy(rows.detach(), labels) if self.smoothing else loss.detach()
+        if self._teacher is not None:
+            soft = self._teacher.loss(inputs, logits, targets)
+            loss = (1 - self._teacher.weight) * loss + self._teacher.weight * soft
+        return torch.stack([loss, told])
+
+
+class Teacher(NamedTuple):
+    """A model to imitate (knowledge distillation: Hinton, Vinyals and Dean, arXiv:1503.02531, section 2).
+
+    Attributes
+    ----------
+    model
+        Takes the student's inputs and gives logits over the same tokens; never trained here.
+    weight
+        α of the loss (1 − α) · cross-entropy + α · T² · KL(teacher ‖ student).
+    temperature
+        T, by which both models' logits are divided in the second term; T² keeps its gradients as large
+        as those of the first.
+    """
+
+    model: nn.Module
+    weight: float
+    temperature: float
+
+    def loss(self, inputs: Sequence[Tensor], logits: Tensor, targets: Tensor) -> Tensor:
+        """T² · KL(teacher ‖ student) in nats, mean over the positions with a target.
+
+        The paper's cross-entropy with soft targets is this and the teacher's entropy, which has no gradient.
+        """
+        with torch.no_grad():
+            wise = self.model(*inputs).logits
+        asked = targets != IGNORED
+        return self.temperature**2 * divergence(wise[asked], logits[asked], self.temperature)
+
+
+def divergence(teacher: Tensor, student: Tensor, temperature: float) -> Tensor:
+    """KL(teacher ‖ student) in nats of two sets of logits (position, token), mean over positions.
+
+    Both are divided by `temperature` before the softmax. A token that the teacher excludes (−∞) adds nothing.
+    """
+    wise = torch.softmax(teacher.float() / temperature, dim=-1)
+    own = torch.log_softmax(student.float() / temperature, dim=-1)
+    return F.kl_div(own, wise, reduction="sum") / max(1, len(student))
 
 
 def on_device(batch: Batch, device: torch.device) -> list[Tensor]:

@@ -47,7 +47,7 @@ def time_precisions(
     Parameters
     ----------
     loss
-        Maps `tensors` to a scalar; its gradients are None afterwards.
+        Maps `tensors` to losses, of which the first is minimised; its gradients are None afterwards.
     tensors
         A batch on the model's device, rows first; the last are targets (batch, query). A large model is timed on a
         part of them.
@@ -77,7 +77,7 @@ def _one_step(loss: nn.Module, tensors: Sequence[Tensor], precision: Precision) 
     device = tensors[-1].device
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
     with torch.autocast(device.type, dtype, enabled=precision != "no"):
-        value: Tensor = loss(*tensors)
+        value: Tensor = loss(*tensors)[0]
     value.backward()  # type: ignore[no-untyped-call]
     loss.zero_grad(set_to_none=True)
     if device.type == "cuda":
