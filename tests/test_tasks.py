@@ -16,7 +16,7 @@ from attn_widgets.text.pairs import task_corpus
 from attn_widgets.text.sentences import line_log_probability
 from attn_widgets.text.tasks import TASKS, Item, Task, make_task, parallel_task, pieces, rare_words, readable
 from attn_widgets.text.tasks.dates import FORMATS
-from attn_widgets.text.tokenizers import train_tokenizer
+from attn_widgets.text.tokenizers import UNKNOWN, train_tokenizer
 
 GENERATED = {name: make_task(name, size=3000) for name in TASKS}
 PARTS = ("train", "validation", "test")
@@ -89,7 +89,8 @@ def test_tokens_are_what_positions_count(name):
     tokenizer = train_tokenizer(task.tokenizer, task_corpus(task), 2048)
     for item in all_items(task)[::7]:
         for text in (item.source, item.target):
-            assert tokenizer.tokens(tokenizer.encode(text)) == pieces(text, task.tokenizer)
+            shown, expected = tokenizer.tokens(tokenizer.encode(text)), pieces(text, task.tokenizer)
+            assert [token for token, word in zip(shown, expected, strict=True) if token not in (word, UNKNOWN)] == []
             assert tokenizer.decode(tokenizer.encode(text)) == text
             assert not tokenizer.unknown(text)
 
@@ -129,14 +130,24 @@ def test_dates_cover_two_centuries():
 
 def test_reverse_and_copy_are_longer_in_the_test():
     for name, key in (("reverse", -1), ("copy", 0)):
+        task = GENERATED[name]
         lengths = {group: set[int]() for group in ("length 1x", "length 1.5x", "length 2x")}
-        for item in all_items(GENERATED[name]):
-            assert item.target == ("".join(reversed(item.source)) if name == "reverse" else item.source)
-            assert item.source[item.keys[0]] == item.target[0]
-            assert item.keys[0] == range(len(item.source))[key]
-            lengths[item.group].add(len(item.source))
+        for item in all_items(task):
+            source, target = pieces(item.source, task.tokenizer), pieces(item.target, task.tokenizer)
+            assert target == (source[::-1] if name == "reverse" else source)
+            assert source[item.keys[0]] == target[0]
+            assert item.keys[0] == range(len(source))[key]
+            lengths[item.group].add(len(source))
         assert lengths == {"length 1x": set(range(4, 13)), "length 1.5x": {18}, "length 2x": {24}}
-        assert {item.group for item in GENERATED[name].train} == {"length 1x"}
+        assert {item.group for item in task.train} == {"length 1x"}
+
+
+def test_copy_has_words_that_are_hardly_ever_trained_on():
+    task = make_task("copy")
+    rare = rare_words(task)
+    asked = [word for item in task.test for word in item.target.split()]
+    assert 200 < len(rare) < 400
+    assert sum(word in rare for word in asked) > 150
 
 
 def test_recall_asks_for_every_key_once():

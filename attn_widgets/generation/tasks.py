@@ -17,7 +17,8 @@ from torch import Tensor
 from attn_widgets.capture.reading import device_of, evaluating
 from attn_widgets.models import LanguageModel, PairModel
 from attn_widgets.text.batches import IGNORED, Batch
-from attn_widgets.text.pairs import PairFiles
+from attn_widgets.text.metrics import by_group
+from attn_widgets.text.pair_files import PairFiles
 from attn_widgets.text.tasks import Item, Task, rare_words
 from attn_widgets.trace.names import head_name
 
@@ -38,6 +39,8 @@ class TaskScore:
         Over all items, and how many there are.
     groups
         Accuracy of each group, in the order of the items.
+    tokens
+        Share of the predicted tokens that are right in each group, each behind the right tokens before it.
     rare
         Accuracy on the tokens that the training answers hold at most five times; None where there are none.
     misled
@@ -53,6 +56,7 @@ class TaskScore:
     accuracy: float
     count: int
     groups: dict[str, float]
+    tokens: dict[str, float]
     rare: float | None = None
     misled: float | None = None
     best_head: str = ""
@@ -152,11 +156,7 @@ def _score(task: Task, tally: _Tally) -> TaskScore:
     right = (tally.right == tally.asked).astype(int) if whole else tally.right
     asked = np.ones_like(tally.asked) if whole else tally.asked
 
-    def share(chosen: np.ndarray) -> float:
-        return float(right[chosen].sum() / asked[chosen].sum())
-
     groups = [item.group for item in task.test]
-    each = {group: share(np.array([g == group for g in groups])) for group in dict.fromkeys(groups)}
     misleading = np.array([bool(item.mislead) for item in task.test])
     found, on_keys, on_distractor = "", None, None
     if tally.on_keys:
@@ -165,7 +165,8 @@ def _score(task: Task, tally: _Tally) -> TaskScore:
         if best in tally.on_distractor:
             on_distractor = float(np.mean(tally.on_distractor[best]))
     return TaskScore(
-        task.name, task.metric, share(np.ones(len(groups), bool)), len(groups), each,
-        tally.rare[0] / tally.rare[1] if tally.rare[1] else None,
-        share(misleading) if misleading.any() else None, found, on_keys, on_distractor,
+        task.name, task.metric, float(right.sum() / asked.sum()), len(groups), by_group(right, asked, groups),
+        by_group(tally.right, tally.asked, groups), tally.rare[0] / tally.rare[1] if tally.rare[1] else None,
+        float(right[misleading].sum() / asked[misleading].sum()) if misleading.any() else None,
+        found, on_keys, on_distractor,
     )  # fmt: skip

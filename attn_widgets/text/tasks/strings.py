@@ -1,13 +1,19 @@
-"""Strings of random letters, to copy or to reverse, and longer ones than were trained on."""
+"""Random letters to reverse and random words to copy, and longer strings of them than were trained on."""
 
 from __future__ import annotations
 
+import itertools
 import random
 from string import ascii_lowercase
 
 from attn_widgets.text.tasks.items import Item, Recipe
 
-SHORTEST, LONGEST = 4, 12  # letters, in training
+SHORTEST, LONGEST = 4, 12  # letters or words, in training
+SYLLABLES = tuple(consonant + vowel for consonant in "bdfgklmnprstvz" for vowel in "aeiou")
+WORDS = tuple(first + second for first in SYLLABLES for second in SYLLABLES)[:1000]
+"""From the most frequent to the rarest."""
+FALL = 1.4  # a word of rank r comes r^-FALL as often as the first, so that some 300 are met five times or fewer
+OFTEN = tuple(itertools.accumulate(rank**-FALL for rank in range(1, len(WORDS) + 1)))
 LENGTHS = {
     "length 1x": (SHORTEST, LONGEST),
     "length 1.5x": (LONGEST * 3 // 2, LONGEST * 3 // 2),
@@ -29,8 +35,9 @@ def draw_reverse(rng: random.Random, group: str) -> Item:
 
 
 def draw_copy(rng: random.Random, group: str) -> Item:
-    """Draw a string and the same string."""
-    text, group = _letters(rng, group)
+    """Draw words by Zipf's law, and the same words: some that are copied were hardly ever seen in training."""
+    group = group or "length 1x"
+    text = " ".join(rng.choices(WORDS, cum_weights=OFTEN, k=rng.randint(*LENGTHS[group])))
     return Item(text, text, group, keys=(0,))
 
 
@@ -39,6 +46,6 @@ REVERSE = Recipe(
     "char", PROMPT, "exact_match", draw_reverse, tuple(LENGTHS), per_group=500,
 )  # fmt: skip
 COPY = Recipe(
-    f"copy {SHORTEST} to {LONGEST} random letters; tested on up to {2 * LONGEST}",
-    "char", PROMPT, "exact_match", draw_copy, tuple(LENGTHS), per_group=500,
+    f"copy {SHORTEST} to {LONGEST} words, common and rare; tested on up to {2 * LONGEST}",
+    "word", f"{WORDS[0]} {WORDS[7]} {WORDS[80]} {WORDS[2]}", "exact_match", draw_copy, tuple(LENGTHS), per_group=500,
 )  # fmt: skip
