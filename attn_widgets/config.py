@@ -81,6 +81,8 @@ MECHANISMS_OF = {
 """Which mechanisms each kind of model can be built with."""
 READS_PAIRS = ("encoder_decoder", "seq2seq", "convseq2seq")
 """Models that read a source and write a target."""
+ROTATES = ("transformer", "encoder", "encoder_decoder")
+"""Models whose positions can be rotary."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ class ModelConfig:
         "scaled_dot", "dot", "general", "concat", "additive", "sliding_window", "lsh", "segment_memory", "none"
     ] = option("scaled_dot", "attention mechanism (none: recurrent and seq2seq only)", common=True)
     kv_heads: int | None = option(None, "grouped key/value heads (default: as many as heads)", low=1)
-    positions: Literal["rotary", "learned", "sinusoidal"] = option("rotary", "how positions enter")
+    positions: Literal["rotary", "learned", "sinusoidal"] = option(
+        "rotary", "how positions enter (convseq2seq always embeds them: rotary is then learned)"
+    )
     rope_theta: float = option(100.0, "base of the rotary frequencies (10000 for contexts of thousands)", low=1)
     norm: Literal["rms", "layer"] = option("rms", "RMSNorm or LayerNorm, before each sublayer")
     norm_eps: float = option(1e-5, "added to the variance in the norm", low=0)
@@ -131,10 +135,15 @@ class ModelConfig:
             raise ConfigError(
                 f"--heads {self.heads} does not divide --dim {self.dim}; try --heads {' or '.join(map(str, best))}"
             )
+        if self.model == "convseq2seq" and self.key_value_heads != self.heads:
+            raise ConfigError(
+                f"--kv-heads {self.kv_heads} does not work with --model convseq2seq, whose keys are the encoder's states, "
+                "one stretch for every head; leave --kv-heads out"
+            )
         if self.heads % self.key_value_heads:
             works = ", ".join(str(h) for h in range(1, self.heads + 1) if self.heads % h == 0)
             raise ConfigError(f"--kv-heads {self.kv_heads} does not divide --heads {self.heads}; try one of {works}")
-        if self.positions == "rotary" and self.head_dim % 2:
+        if self.model in ROTATES and self.positions == "rotary" and self.head_dim % 2:
             raise ConfigError(
                 f"--positions rotary needs an even head width; --dim {self.dim} / --heads {self.heads} = "
                 f"{self.head_dim}; try --dim {2 * self.dim} or --positions learned"

