@@ -13,15 +13,18 @@ from attn_widgets.api import show as shown
 from attn_widgets.api.plan import Plan
 from attn_widgets.api.source import check_source, write_source
 from attn_widgets.api.state import remember
-from attn_widgets.history import Progress
+from attn_widgets.api.teaching import remember_teacher
+from attn_widgets.errors import TrainingError
+from attn_widgets.history import Progress, Validation
 from attn_widgets.models import MODELS, NGram
 from attn_widgets.run import Run, record_moment
 from attn_widgets.text.batches import Data
 from attn_widgets.training import count_run, fit, is_main_process
 from attn_widgets.training.checkpoint import pointers
+from attn_widgets.training.counting import score_counts
 
 
-def fit_run(plan: Plan, folder: Path, tokens: Data, *, resume: bool, quiet: bool) -> Run:
+def fit_run(plan: Plan, folder: Path, tokens: Data, *, resume: bool, quiet: bool, teacher: Any = None) -> Run:
     """Train; whatever happens, a run with a checkpoint is the last run.
 
     Parameters
@@ -34,9 +37,12 @@ def fit_run(plan: Plan, folder: Path, tokens: Data, *, resume: bool, quiet: bool
         Whether to go on where the run stopped.
     quiet
         Whether to show nothing on the way.
+    teacher
+        Model to imitate.
     """
-    run = _prepared(plan, folder, tokens)
-    model = _fresh_model(plan)
+    run = prepared(plan, folder, tokens)
+    remember_teacher(teacher, plan, run.folder)
+    model = fresh_model(plan)
     report: Callable[[Progress], None] = shown.ignore
     if not quiet:
         report = shown.progress_view(model.num_parameters(), run.history if pointers(folder) else None)
@@ -51,7 +57,7 @@ def fit_run(plan: Plan, folder: Path, tokens: Data, *, resume: bool, quiet: bool
     try:
         fit(
             model, tokens, plan.config, folder=run.folder, report=report, floor=plan.corpus.floor, resume=resume,
-            on_moment=record if plan.config.moments and model.kinds() else None,
+            on_moment=record if plan.config.moments and model.kinds() else None, teacher=teacher,
         )  # fmt: skip
     finally:
         if pointers(run.folder):
@@ -59,7 +65,7 @@ def fit_run(plan: Plan, folder: Path, tokens: Data, *, resume: bool, quiet: bool
     return run
 
 
-def _prepared(plan: Plan, folder: Path, tokens: Data) -> Run:
+def prepared(plan: Plan, folder: Path, tokens: Data) -> Run:
     """Write what a run is before its first step."""
     resumes = bool(pointers(folder))
     if resumes:
@@ -72,8 +78,19 @@ def _prepared(plan: Plan, folder: Path, tokens: Data) -> Run:
     return run
 
 
-def _fresh_model(plan: Plan) -> Any:
+def fresh_model(plan: Plan) -> Any:
     """Return a model whose weights are a function of the seed; torch's own random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.config.seed)
         return MODELS[plan.model_config.model](plan.model_config, plan.tokenizer.vocab_size)
+
+
+def score_fold(plan: Plan, tokens: Data, folder: Path, teacher: Any = None) -> Validation | None:
+    """Train on one fold of a search; returns its best validation, or None where the loss is not finite."""
+    model = fresh_model(plan)
+    if isinstance(model, NGram):
+        return score_counts(model, tokens)
+    try:
+        return fit(model, tokens, plan.config, folder=folder, report=shown.ignore, teacher=teacher).best
+    except TrainingError:
+        return None

@@ -17,7 +17,7 @@ from attn_widgets.text.batches import TokenFiles, encode_corpus
 from attn_widgets.text.corpus import Corpus, load_corpus
 from attn_widgets.text.pair_files import PairFiles
 from attn_widgets.text.pairs import encode_pairs
-from attn_widgets.text.tokenizers import Tokenizer, train_tokenizer
+from attn_widgets.text.tokenizers import Kind, Tokenizer, train_tokenizer
 
 CHANGEABLE = ("steps", "minutes")
 """Options that a resumed run may be given anew."""
@@ -42,11 +42,22 @@ class Plan:
     config: TrainConfig
 
     @property
+    def kind(self) -> Kind:
+        """What a token is."""
+        return self.corpus.tokenizer if self.config.tokenizer == "auto" else self.config.tokenizer
+
+    @property
     def probe(self) -> str | tuple[str, str]:
         """Text, or source and target, whose attention is recorded during training."""
         if self.model_config.reads_pairs and self.corpus.pair is not None:
             return self.corpus.pair
         return self.corpus.prompt if self.config.probe is None else self.config.probe
+
+
+def check_options(given: Mapping[str, Any]) -> None:
+    """Refuse options that exclude each other."""
+    if given.get("minutes") is not None and "steps" in given:
+        raise ConfigError(f"--steps {given['steps']} and --minutes {given['minutes']:g} exclude each other; give one")
 
 
 def plan_new(source: Source, text: Any, store: StoreConfig, given: Mapping[str, Any]) -> Plan:

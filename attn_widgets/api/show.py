@@ -42,7 +42,7 @@ def progress_view(parameters: int, history: History | None) -> Callable[[Progres
 
     def show(progress: Progress) -> None:
         if progress.phase == "start":
-            print(f"{parameters:,} parameters; about {_duration(progress.seconds_left)}; {progress.note}", flush=True)
+            print(f"{parameters:,} parameters; about {duration(progress.seconds_left)}; {progress.note}", flush=True)
             if notebook:
                 from IPython.display import display
 
@@ -53,6 +53,15 @@ def progress_view(parameters: int, history: History | None) -> Callable[[Progres
 
 
 def ignore(progress: Progress) -> None:
+    """Show nothing."""
+
+
+def line(text: str) -> None:
+    """Show one line at once."""
+    print(text, flush=True)
+
+
+def ignore_line(text: str) -> None:
     """Show nothing."""
 
 
@@ -88,6 +97,6 @@ def has_skills(run: Run) -> bool:
     return run.corpus.grammar == "sentences" and run.tokenizer.kind == "word"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """``45 s`` or ``3 min``."""
     return f"{max(1, round(seconds))} s" if seconds < 90 else f"{seconds / 60:.0f} min"

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, RunError
 from attn_widgets.training import RunLock, is_main_process
+from attn_widgets.training.search import FILE as SEARCH
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 
@@ -103,8 +104,8 @@ def nearest_folder(runs: str | Path) -> Path:
 def held(folder: Path, store: StoreConfig) -> Iterator[Path]:
     """Hold a run's folder; what was in it is replaced once there is something better.
 
-    An old run is moved aside, and back when no checkpoint of the new one was written. In the other
-    processes of a launch, which write nothing, the folder is one that is thrown away.
+    An old run is moved aside, and back when no checkpoint of the new one and nothing of a search was
+    written. In the other processes of a launch, which write nothing, the folder is one that is thrown away.
     """
     if not is_main_process() and not store.resume:
         with TemporaryDirectory() as scratch:
@@ -123,7 +124,7 @@ def held(folder: Path, store: StoreConfig) -> Iterator[Path]:
         finally:
             from attn_widgets.training.checkpoint import pointers  # loads torch
 
-            if not pointers(folder):
+            if not pointers(folder) and not (folder / SEARCH).exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 if aside.exists():
                     aside.rename(folder)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from attn_widgets.api import show as shown
 from attn_widgets.api.heavy import load_torch
-from attn_widgets.api.plan import Plan, encode, plan_new, plan_resumed
+from attn_widgets.api.plan import Plan, check_options, encode, plan_new, plan_resumed
+from attn_widgets.api.searching import check_choices, new_search, resumed_search, retrained, run_search
 from attn_widgets.api.source import simplify
 from attn_widgets.api.store import held, nearest_folder
 from attn_widgets.config import StoreConfig
@@ -21,6 +22,7 @@ from attn_widgets.training import is_main_process
 
 if TYPE_CHECKING:
     from attn_widgets.run import Run
+    from attn_widgets.training.search import SearchResult
 
 
 def train(
@@ -41,7 +43,8 @@ def train(
     show
         Whether to show progress and the summary.
     **options
-        Every flag below under its Python name: ``kv_heads=2`` for ``--kv-heads 2``. `attention` may also be a
+        Every flag below under its Python name: ``kv_heads=2`` for ``--kv-heads 2``, and a dict for ``--search``:
+        ``search={"heads": [2, 4]}``; `run.search` is then what the search found. `attention` may also be a
         function with the signature of `attn_widgets.attention.scaled_dot`; where the run is loaded later,
         ``attn_widgets.attention.register(function)`` makes it known again.
 
@@ -57,29 +60,45 @@ def train(
     options, own = _own_mechanism(options)
     given = {**keywords(VERBS["train"], options), **own}
     store = build(StoreConfig, given)
-    if given.get("minutes") is not None and "steps" in given:
-        raise ConfigError(f"--steps {given['steps']} and --minutes {given['minutes']:g} exclude each other; give one")
+    check_options(given)
     if corpus is not None and text is not None:
         raise ConfigError("corpus and text exclude each other; give one of them")
     source = simplify(corpus)
-    plan = (plan_resumed if store.resume else plan_new)(source, text, store, given)
+    search = None if store.resume else new_search(given)
+    first = {**given, **search.choices[0]} if search else given
+    plan = (plan_resumed if store.resume else plan_new)(source, text, store, first)
+    if store.resume:
+        search = resumed_search(plan.folder, given)
     # A large text's tokens lie beside the runs, on the same disk, while it is trained on.
     with TemporaryDirectory(prefix=".attn-tokens-", dir=nearest_folder(store.runs)) as scratch:
-        tokens = encode(plan, Path(scratch))
-        quiet = shown.is_quiet(show)
-        if not quiet:
-            print(_first_line(plan, tokens), flush=True)
-        load_torch()
-        from attn_widgets.api.fitting import fit_run
-
-        with held(plan.folder, store) as folder:
-            run = fit_run(plan, folder, tokens, resume=store.resume, quiet=quiet)
+        run = _trained(plan, search, store, Path(scratch), quiet=shown.is_quiet(show))
     if show and is_main_process():
         _print_summary(run)
     return run
 
 
 train.__doc__ = f"{train.__doc__}\n    {help_text(VERBS['train'], 'Flags:', everything=True)}"
+
+
+def _trained(plan: Plan, search: SearchResult | None, store: StoreConfig, scratch: Path, *, quiet: bool) -> Run:
+    """Train what is planned, after the search where one is wanted."""
+    tokens = encode(plan, scratch)
+    say = shown.ignore_line if quiet else shown.line
+    say(_first_line(plan, tokens))
+    load_torch()
+    from attn_widgets.api.fitting import fit_run
+    from attn_widgets.api.teaching import open_teacher
+
+    teacher = open_teacher(plan, store.runs)
+    if search is not None:
+        check_choices(plan, search)
+    with held(plan.folder, store) as folder:
+        if search is not None:
+            search = run_search(plan, search, folder, scratch, tokens, teacher=teacher, say=say)
+            say(repr(search))
+            plan = retrained(plan, search)
+            tokens = encode(plan, scratch / "best")
+        return fit_run(plan, folder, tokens, resume=store.resume, quiet=quiet, teacher=teacher)
 
 
 def _own_mechanism(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -32,6 +32,7 @@ from attn_widgets.text.tokenizers import Tokenizer
 from attn_widgets.trace import AttentionTrace
 from attn_widgets.trace.blocks import Meta
 from attn_widgets.training.checkpoint import Which, load_weights, pointers
+from attn_widgets.training.search import SearchResult, read_search
 from attn_widgets.training.storage import write_file
 
 Made = TypeVar("Made")
@@ -213,6 +214,11 @@ class Run:
         if self.corpus.task_from is None:
             raise RunError(f"this run was trained on {self.corpus.name!r}, which is no task; try run.skills()")
         return self._of_checkpoint("best", self._load_score, "score")
+
+    @property
+    def search(self) -> SearchResult | None:
+        """What ``--search`` found before this run was trained; None where nothing was searched."""
+        return read_search(self.folder)
 
     @property
     def moments(self) -> list[tuple[int, AttentionTrace]]:

@@ -1,0 +1,72 @@
+"""The run that teaches another one (``--teacher``): opened, and refused where it cannot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from attn_widgets.api.plan import Plan
+from attn_widgets.api.store import existing
+from attn_widgets.capture import model_hash
+from attn_widgets.errors import ConfigError, RunError
+from attn_widgets.run import Run
+from attn_widgets.training import is_main_process
+from attn_widgets.training.storage import write_file
+
+FILE = "teacher.txt"
+
+
+def open_teacher(plan: Plan, runs: str | Path) -> Any:
+    """Return the model that a plan's run is to imitate; None where there is none.
+
+    Raises
+    ------
+    ConfigError, RunError
+        One line, when there is no such run, or it reads or tells something else than its student.
+    """
+    name = plan.config.teacher
+    if name is None:
+        return None
+    folder = Path(name) if (Path(name) / "run.json").is_file() else existing(runs, name, "--teacher")
+    if folder.absolute() == plan.folder.absolute():
+        raise ConfigError(f"--teacher {name} would be replaced by its own student; take another --name")
+    teacher, student = Run.load(folder), plan.model_config
+    if student.model == "ngram":
+        raise ConfigError(f"--teacher {name} cannot teach --model ngram, which counts; leave one out")
+    kind = teacher.model_config.model
+    masked = "encoder" in (student.model, kind) and student.model != kind
+    if masked or student.reads_pairs != teacher.model_config.reads_pairs:
+        raise ConfigError(
+            f"--teacher {name} is a {kind}, which reads other inputs than --model {student.model}; try --model {kind}"
+        )
+    if teacher.tokenizer.to_json() != plan.tokenizer.to_json():
+        raise ConfigError(
+            f"--teacher {name} has other tokens than this run; "
+            "train both on the same text with the same --tokenizer and --vocab-size"
+        )
+    learnt = teacher.model_config.context
+    if student.context > learnt and kind != "ngram":
+        raise ConfigError(
+            f"--context {student.context} is more than --teacher {name} has learnt; try --context {learnt}"
+        )
+    return teacher.model
+
+
+def remember_teacher(teacher: Any, plan: Plan, folder: Path) -> None:
+    """Remember in the run's folder who teaches it, so that resuming with another one is refused.
+
+    Raises
+    ------
+    RunError
+        When the teacher has changed since the run began.
+    """
+    if teacher is None or not is_main_process():
+        return
+    now, path = model_hash(teacher), folder / FILE
+    if not path.exists():
+        write_file(path, now.encode())
+    elif path.read_text() != now:
+        raise RunError(
+            f"--teacher {plan.config.teacher} is not what it was when run {folder.name!r} began; "
+            "train anew with --overwrite"
+        )
