@@ -1,7 +1,7 @@
 """Train an attention language model in a notebook, generate with it, and step through its heads.
 
-``%load_ext attn_widgets`` adds ``%attn_train``, ``%attn_generate`` and ``%attn_view``. The same
-verbs are functions: ``train``, ``generate``, ``view``. Names are imported on first use
+``%load_ext attn_widgets`` adds ``%attn_train``, ``%attn_generate``, ``%attn_view`` and ``%attn_compare``. The
+same verbs are functions: ``train``, ``generate``, ``view``, ``compare``. Names are imported on first use
 (PEP 562), so importing this package loads neither torch nor ipywidgets.
 """
 
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from attn_widgets import threads
 
 if TYPE_CHECKING:
-    from attn_widgets.api import generate, last_run, train, view
+    from attn_widgets.api import compare, generate, last_run, train, view
+    from attn_widgets.compare import Comparison
     from attn_widgets.errors import AttnError
     from attn_widgets.panels.heads import HeadPanel
     from attn_widgets.panels.training import TrainingPanel
@@ -26,6 +27,8 @@ _HOMES = {
     "train": "attn_widgets.api",
     "generate": "attn_widgets.api",
     "view": "attn_widgets.api",
+    "compare": "attn_widgets.api",
+    "Comparison": "attn_widgets.compare",
     "last_run": "attn_widgets.api",
     "Run": "attn_widgets.run",
     "Generation": "attn_widgets.run",
@@ -38,10 +41,12 @@ _HOMES = {
 __all__ = [
     "AttentionTrace",
     "AttnError",
+    "Comparison",
     "Generation",
     "HeadPanel",
     "Run",
     "TrainingPanel",
+    "compare",
     "generate",
     "last_run",
     "train",

@@ -1,4 +1,4 @@
-"""``attn-widgets train | generate | view | demo``: the verbs outside a notebook, with the same flags.
+"""``attn-widgets train | generate | view | compare | demo``: the verbs outside a notebook, with the same flags.
 
 ``accelerate launch -m attn_widgets.cli train …`` starts this too, any number of times: only the
 main process prints.
@@ -14,11 +14,12 @@ from attn_widgets import __version__
 from attn_widgets.errors import AttnError, ConfigError, TrainingInterrupted
 from attn_widgets.flags import VERBS, Parsed, help_text, parse
 
-USAGE = """attn-widgets train | generate | view | demo
+USAGE = """attn-widgets train | generate | view | compare | demo
 
   train [CORPUS]     train an attention language model on a text
   generate [PROMPT]  continue a prompt with the newest run, or with --run NAME
   view [TEXT]        write the head panel of a text to attention.html, or to --html PATH
+  compare [TASKS]    train every kind of model on every task, and print which one meets which
   demo               all three on the built-in corpus, in at most 90 s
 
   attn-widgets train --help shows the flags of a verb, --help-all every one."""
@@ -85,6 +86,12 @@ def _view(parsed: Parsed) -> None:
     api.view(_text(parsed), **{"html": "attention.html", **_with_run(parsed)})
 
 
+def _compare(parsed: Parsed) -> None:
+    from attn_widgets import api
+
+    print(api.compare([str(word) for word in parsed.words], **parsed.given))
+
+
 def _with_run(parsed: Parsed) -> dict[str, Any]:
     """Add the newest run on disk, unless one is named."""
     from attn_widgets import api
@@ -97,7 +104,12 @@ def _text(parsed: Parsed) -> str | None:
     return " ".join(map(str, parsed.words)) or None
 
 
-_ACTIONS: dict[str, Callable[[Parsed], None]] = {"train": _train, "generate": _generate, "view": _view}
+_ACTIONS: dict[str, Callable[[Parsed], None]] = {
+    "train": _train,
+    "generate": _generate,
+    "view": _view,
+    "compare": _compare,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -81,6 +81,8 @@ MECHANISMS_OF = {
 """Which mechanisms each kind of model can be built with."""
 READS_PAIRS = ("encoder_decoder", "seq2seq", "convseq2seq")
 """Models that read a source and write a target."""
+WIDER = {"slide": ("seq2seq", "encoder"), "convolve": ("seq2seq", "encoder")}
+"""What reads texts longer than the context whole, and in which models."""
 ROTATES = ("transformer", "encoder", "encoder_decoder")
 """Models whose positions can be rotary."""
 
@@ -123,12 +125,18 @@ class ModelConfig:
     )
     kernel: int = option(3, "width of a convolution, in tokens", low=1)
     order: int = option(5, "longest n-gram that is counted", low=1)
+    lengths: Literal["refuse", "truncate", "slide", "convolve"] = option(
+        "refuse",
+        "questions longer than the context: refuse them, truncate their end, slide over them in overlapping windows, "
+        "or convolve neighbouring tokens until they fit",
+    )
     dropout: float = option(0.0, "dropout on attention, residual and embedding", low=0, high=0.999)
 
     def __post_init__(self) -> None:
         check_bounds(self)
         self._check_mechanism()
         self._check_reach()
+        self._check_lengths()
         if self.dim % self.heads:
             near = [h for h in range(1, self.dim + 1) if self.dim % h == 0]
             best = sorted(sorted(near, key=lambda h: abs(h - self.heads))[:2])
@@ -137,8 +145,8 @@ class ModelConfig:
             )
         if self.model == "convseq2seq" and self.key_value_heads != self.heads:
             raise ConfigError(
-                f"--kv-heads {self.kv_heads} does not work with --model convseq2seq, whose keys are the encoder's states, "
-                "one stretch for every head; leave --kv-heads out"
+                f"--kv-heads {self.kv_heads} does not work with --model convseq2seq, where each head compares its own "
+                "stretch of the encoder's states; leave --kv-heads out"
             )
         if self.heads % self.key_value_heads:
             works = ", ".join(str(h) for h in range(1, self.heads + 1) if self.heads % h == 0)
@@ -171,6 +179,20 @@ class ModelConfig:
                 f"--positions {self.positions} does not work with --attention segment_memory, which has relative "
                 "positions of its own; leave --positions out"
             )
+
+    def _check_lengths(self) -> None:
+        """Refuse what only a model that reads a question apart from its answer can do with a long one."""
+        fit = WIDER.get(self.lengths)
+        if fit is not None and self.model not in fit:
+            raise ConfigError(
+                f"--lengths {self.lengths} does not work with --model {self.model}; it does with {', '.join(fit)}, "
+                "and --lengths truncate with every model"
+            )
+
+    @property
+    def widens(self) -> bool:
+        """Whether texts longer than the context are read whole."""
+        return self.lengths in WIDER
 
     @property
     def window_width(self) -> int:
@@ -235,9 +257,6 @@ class TrainConfig:
         "auto", "what a token is (auto: as the corpus asks; bpe for your own text)", common=True
     )
     vocab_size: int = option(2048, "largest vocabulary of word and bpe tokenizers", low=3)
-    lengths: Literal["refuse", "truncate"] = option(
-        "refuse", "pairs longer than the context: refuse them, or truncate the end of their source"
-    )
     validation: float = option(0.1, "share of the text held out", low=0, high=0.9, exclusive=True)
     validation_tokens: int = option(200_000, "score at most this many held-out tokens", low=1)
     validate_every: int | None = option(None, "steps between validations (default: a tenth of the run)", low=1)
@@ -287,6 +306,20 @@ class StoreConfig:
     def __post_init__(self) -> None:
         if self.resume and self.overwrite:
             raise ConfigError("--resume and --overwrite exclude each other; give one of them")
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """What is compared, and how thoroughly."""
+
+    models: tuple[str, ...] = option((), "a model to compare, for example 'GRU dot' (may be repeated)", common=True)
+    seeds: int = option(3, "seeds of every model on every task", common=True, low=1)
+    quick: bool = option(False, "one seed and a sixteenth of the steps: to see it run", common=True)
+    folder: str = option("attn_compare", "where finished results are kept, and gone on with", common=True)
+    processes: int | None = option(None, "models trained at a time (default: as many as cores)", common=True, low=1)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The verbs as functions: `train`, `generate`, `view`, `last_run`.
+"""The verbs as functions: `train`, `generate`, `view`, `compare`, `last_run`.
 
 Each is imported on first use, and `train` has read its text before it loads torch: the first line
 of a training, or of an error in what was asked for, need not wait for that.
@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from attn_widgets.api.comparing import compare
     from attn_widgets.api.demo import run_demo
     from attn_widgets.api.generating import generate
     from attn_widgets.api.state import last_run, newest
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from attn_widgets.api.viewing import view
 
 _HOMES = {
+    "compare": "comparing",
     "generate": "generating",
     "last_run": "state",
     "newest": "state",
@@ -25,7 +27,7 @@ _HOMES = {
     "view": "viewing",
 }
 
-__all__ = ["generate", "last_run", "newest", "run_demo", "train", "view"]
+__all__ = ["compare", "generate", "last_run", "newest", "run_demo", "train", "view"]
 
 
 def __getattr__(name: str) -> Any:

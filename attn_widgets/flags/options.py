@@ -11,6 +11,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from attn_widgets.config import (
+    CompareConfig,
     GenerateConfig,
     ModelConfig,
     SearchConfig,
@@ -101,6 +102,12 @@ VERBS = {
             "Step through every layer and head on a text; gives a HeadPanel.",
             ("TEXT", "the text to read (default: the last generation)"),
             (SourceConfig, ViewConfig),
+        ),
+        Verb(
+            "compare",
+            "Train every kind of model on every task, with one budget and several seeds; gives a Comparison.",
+            ("TASKS", "tasks to compare on (default: all of them)"),
+            (CompareConfig,),
         ),
     )
 }

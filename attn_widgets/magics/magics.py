@@ -1,4 +1,4 @@
-"""``%attn_train``, ``%attn_generate`` and ``%attn_view``: each line is read here, each verb has a file."""
+"""``%attn_train``, ``%attn_generate``, ``%attn_view`` and ``%attn_compare``: each line is read here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from IPython.core.magic import line_cell_magic, line_magic, magics_class, no_var_expand, output_can_be_silenced
 
 from attn_widgets.flags import VERBS, help_text, parse
-from attn_widgets.magics import generate, train, view
+from attn_widgets.magics import compare, generate, train, view
 from attn_widgets.magics.line import Call, split
 from attn_widgets.magics.traits import Configured, changed
 
@@ -60,6 +60,14 @@ class AttnMagics(Configured):
     def attn_view(self, line: str) -> Any:
         """Step through the heads."""
         return self._call("view", view.run, line, None)
+
+    @no_var_expand
+    @line_magic
+    @output_can_be_silenced
+    @_documented("compare")
+    def attn_compare(self, line: str) -> Any:
+        """Compare models on tasks."""
+        return self._call("compare", compare.run, line, None)
 
     def _call(self, verb: str, run: Callable[[Call], Any], line: str, cell: str | None) -> Any:
         shell = self.shell

@@ -11,12 +11,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from attn_widgets.attention import padding_mask
 from attn_widgets.config import ModelConfig
+from attn_widgets.errors import ConfigError
 from attn_widgets.models.heads import heads_of_records
+from attn_widgets.models.lengths import Halving, SlidRecord, make_windows
 from attn_widgets.models.norms import make_norm
 from attn_widgets.models.positions import Rotary
 from attn_widgets.models.roles import group_parameters, rows_of_stacks
@@ -42,6 +44,8 @@ class Bidirectional(nn.Module):
         Number of token ids; the mask token is one more.
     """
 
+    caches = False
+
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
@@ -55,7 +59,10 @@ class Bidirectional(nn.Module):
         )
         self.layers = nn.ModuleList(EncoderLayer(config, i) for i in range(config.layers))
         self.norm = make_norm(config)
+        self.shorten = Halving(config.dim, config.context) if config.lengths == "convolve" else None
         initialise(self, 2 * config.layers)
+        if self.shorten is not None:
+            self.shorten.reset()
         if not config.tied:
             nn.init.normal_(self.embedding.weight, std=0.3)
 
@@ -65,8 +72,10 @@ class Bidirectional(nn.Module):
         lengths: Int[Tensor, " batch"] | None,
         record: bool,
         ablated: Mapping[int, Tensor],
-    ) -> tuple[Float[Tensor, "batch query dim"], list[Any]]:
-        """Normed states of the last layer and the records: one a layer, none unless asked for.
+    ) -> tuple[Float[Tensor, "batch state dim"], list[Any], Bool[Tensor, "batch 1 1 state"] | None]:
+        """Normed states of the last layer, the records (one a layer, none unless asked for), and which are of tokens.
+
+        Under ``--lengths convolve`` a long text has fewer states than tokens; under ``slide`` it is read in windows.
 
         Parameters
         ----------
@@ -75,14 +84,34 @@ class Bidirectional(nn.Module):
         ablated
             From ``heads_of_records``.
         """
-        mask = None if lengths is None else padding_mask(lengths, ids.shape[1])
-        x = drop(self.positions(self.embedding(ids)), self.config.dropout, self.training)  # (B, Q, D)
-        sight = Sight(None if self.rotary is None else self.rotary(0, ids.shape[1], x.dtype), mask, record, ablated)
+        if not self.config.widens or ids.shape[1] <= self.config.context:
+            return self._layers(self.embedding(ids), lengths, record, ablated)
+        whole = lengths if lengths is not None else ids.new_full((len(ids),), ids.shape[1])
+        if self.shorten is not None:
+            shorter, fewer = self.shorten(self.embedding(ids), whole)
+            return self._layers(shorter, fewer, record, ablated)
+        windows = make_windows(whole, ids.shape[1], self.config.context)
+        x, records, _ = self._layers(windows.cut(self.embedding(ids)), windows.lengths, record, ablated)
+        slid = [SlidRecord(left, windows, whole) for left in records]
+        return windows.join(x), slid, padding_mask(whole, ids.shape[1])
+
+    def _layers(
+        self, x: Tensor, lengths: Tensor | None, record: bool, ablated: Mapping[int, Tensor]
+    ) -> tuple[Tensor, list[Any], Tensor | None]:
+        """From embedded texts to normed states, the records, and the mask."""
+        mask = None if lengths is None else padding_mask(lengths, x.shape[1])
+        x = drop(self.positions(x), self.config.dropout, self.training)  # (B, Q, D)
+        sight = Sight(None if self.rotary is None else self.rotary(0, x.shape[1], x.dtype), mask, record, ablated)
         records: list[Any] = []
         for layer in self.layers:
             x, left = layer(x, sight)
             records += left
-        return self.norm(x), records
+        return self.norm(x), records, mask
+
+    @property
+    def ends_at_context(self) -> bool:
+        """Whether a longer text cannot be read."""
+        return not self.config.widens
 
     def kinds(self) -> tuple[Kind, ...]:
         """Name what each record is, in their order."""
@@ -111,9 +140,18 @@ class Encoder(Bidirectional):
         Shape and options.
     vocab_size
         Number of token ids; the mask token, `mask_id`, is one more, which is read and never predicted.
+
+    Raises
+    ------
+    ConfigError
+        For ``--lengths convolve``, which leaves no state for a single token.
     """
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
+        if config.lengths == "convolve":
+            raise ConfigError(
+                "--lengths convolve joins tokens, and --model encoder has to tell each hidden one; try --lengths slide"
+            )
         super().__init__(config, vocab_size)
         self.transform = nn.Linear(config.dim, config.dim, config.bias)
         self.transform_norm = make_norm(config)
@@ -149,7 +187,7 @@ class Encoder(Bidirectional):
             For a head that is not there, or a text longer than the context where positions end.
         """
         ablated = heads_of_records(ablate, self.config.layers, self.config.heads, ids.device)
-        x, records = self.states(ids, lengths, record, ablated)
+        x, records, _ = self.states(ids, lengths, record, ablated)
         x = self.transform_norm(F.gelu(self.transform(x)))
         logits = F.linear(x, self.embedding.weight[: self.vocab_size]) if self.head is None else self.head(x)
         return ModelOutput(logits, tuple(records) if record else None)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attn_widgets.attention import padding_mask, scaled_dot
+from attn_widgets.attention import scaled_dot
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.models.encoder import Bidirectional
@@ -132,8 +132,7 @@ class Classifier(Bidirectional):
         """
         layers = self.config.layers
         ablated = heads_of_records(ablate, layers + 1, self.config.heads, ids.device)
-        states, records = self.states(ids, lengths, record, ablated)
-        mask = None if lengths is None else padding_mask(lengths, ids.shape[1])
+        states, records, mask = self.states(ids, lengths, record, ablated)
         pooled, left = self.pooling(states, mask, record=record, ablated=ablated.get(layers))
         logits = self.head(drop(pooled, self.config.dropout, self.training))[:, None]  # (B, 1, classes)
         return ModelOutput(logits, (*records, left) if record else None)

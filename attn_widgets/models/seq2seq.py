@@ -20,6 +20,7 @@ from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.models.cells import Recurrence
 from attn_widgets.models.heads import MultiHead, heads_of_records
+from attn_widgets.models.lengths import Halving, make_windows
 from attn_widgets.models.recurrent import initialise_ends
 from attn_widgets.models.roles import group_parameters, rows_of_stacks
 from attn_widgets.models.transformer import ModelOutput
@@ -77,6 +78,7 @@ class Seq2Seq(nn.Module):
         self.encoder = Recurrence(config, dim, both_ways=True)
         self.decoder = Recurrence(config, dim if attends else dim + both)
         self.start = nn.Linear(both, config.layers * self.decoder.state_dim, config.bias)
+        self.shorten = Halving(dim, config.context) if config.lengths == "convolve" else None
         self.attention = MultiHead(config, both) if attends else None
         self.combine = nn.Linear((dim if attends else both) + dim, dim, config.bias)
         self.head = nn.Linear(dim, vocab_size, bias=False)
@@ -123,14 +125,13 @@ class Seq2Seq(nn.Module):
         self._ablated(ablate)
         if not source.shape[1] or int(lengths.min()) < 1:
             raise ConfigError("the source is empty; give at least one token")
-        outputs, states = self.encoder(self._drop(self.embedding(source)), None, lengths)
-        summary = states[:, -2:, : self.config.dim].flatten(1)  # (B, 2D)
+        outputs, summary, lengths = self._outputs(self._drop(self.embedding(source)), lengths)
         state = torch.tanh(self.start(summary)).view(len(source), self.config.layers, -1)
         records = () if record else None
         if self.attention is None:
             return Memory(state, summary, records=records)
         key, value = self.attention.remember(self._drop(outputs))
-        return Memory(state, summary, key, value, padding_mask(lengths, source.shape[1]), records)
+        return Memory(state, summary, key, value, padding_mask(lengths, key.shape[2]), records)
 
     def decode(
         self,
@@ -199,6 +200,23 @@ class Seq2Seq(nn.Module):
         """Rows of each map in the matrices that stack several (see ``rows_of_stacks``)."""
         states = (self.config.dim,) * (self.start.out_features // self.config.dim)
         return rows_of_stacks(self) | {self.start.get_parameter("weight"): states}
+
+    def _outputs(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Read embedded sources: outputs (B, S, 2D), last states forward and backward (B, 2D), and lengths.
+
+        Under ``--lengths convolve`` a long source is shortened before; under ``slide`` it is read in windows, of which
+        the last one ends the reading forward, and the first one the reading backward.
+        """
+        if self.shorten is not None:
+            x, lengths = self.shorten(x, lengths)
+        dim, context = self.config.dim, self.config.context
+        if self.config.lengths != "slide" or x.shape[1] <= context:
+            outputs, states = self.encoder(x, None, lengths)
+            return outputs, states[:, -2:, :dim].flatten(1), lengths
+        windows = make_windows(lengths, x.shape[1], context)
+        outputs, states = self.encoder(windows.cut(x), None, windows.lengths)
+        ends = states[windows.last, -2, :dim], states[windows.first, -1, :dim]
+        return windows.join(outputs), torch.cat(ends, -1), lengths
 
     def _read(
         self, memory: Memory, state: Tensor, target: Tensor, record: bool, ablate: Collection[tuple[int, int]]

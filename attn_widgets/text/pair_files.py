@@ -17,7 +17,14 @@ from attn_widgets.text.batches import IGNORED, Batch
 from attn_widgets.text.ragged import Ragged
 from attn_widgets.text.tokenizers import Tokenizer
 
-Lengths = Literal["refuse", "truncate"]
+Lengths = Literal["refuse", "truncate", "slide", "convolve"]
+LONGER = {
+    "refuse": "",
+    "truncate": "their ends are cut off",
+    "slide": "they are read in overlapping windows",
+    "convolve": "neighbouring tokens are joined until they fit",
+}
+"""What becomes of sources longer than the context."""
 PADDING = 0
 POOL = 8  # batches' worth of random items that are sorted by length, to take one batch from
 WRONG = "\ufffd"  # stands for a predicted end or unknown token inside an answer
@@ -62,7 +69,8 @@ class PairFiles:
         Whether question and answer stand in one row, for a language model.
     lengths
         What becomes of a row longer than the context: ``refuse`` it, or ``truncate`` the end of its
-        source (and the end of a target that is too long by itself).
+        source (and the end of a target that is too long by itself). Under ``slide`` and ``convolve`` the
+        model takes sources of any length, and only targets have to fit.
     tokenizer
         What made the ids.
     validation_characters
@@ -127,6 +135,13 @@ class PairFiles:
         """Say how much there is to train on."""
         train, held_out = len(self.train.source), len(self.validation.source)
         return f"{train:,} pairs to train on, {held_out:,} held out"
+
+    def lengths_note(self, context: int) -> str:
+        """Say how many training sources are longer than the context, and what becomes of them; '' when none is."""
+        longer = int((self.train.source.lengths > self._room(self.train, context)).sum())
+        if not longer:
+            return ""
+        return f"{longer:,} of them longer than --context {context}: {LONGER[self.lengths]} (--lengths {self.lengths})"
 
     def arrays(self) -> tuple[np.ndarray, ...]:
         """All token ids, to know them again by."""
@@ -199,7 +214,7 @@ class PairFiles:
 
     def _walk(self, part: Pairs, context: int, tokens: int) -> Iterator[tuple[np.ndarray, Batch]]:
         self._check(part, context)
-        widths = np.minimum(self._widths(part), context)
+        widths = self._widths(part) if self._widens else np.minimum(self._widths(part), context)
         order = np.argsort(widths.sum(axis=1), kind="stable")
         start = 0
         while start < len(order):
@@ -218,7 +233,7 @@ class PairFiles:
         targets = part.labels.padded(rows, kept, IGNORED, gap)
         if self.joined:
             return Batch((inputs,), targets)
-        lengths = np.minimum(source, context)
+        lengths = source if self._widens else np.minimum(source, context)
         return Batch((part.source.padded(rows, lengths, PADDING), lengths, inputs), targets)
 
     def _kept(self, part: Pairs, rows: np.ndarray, context: int) -> tuple[np.ndarray, np.ndarray]:
@@ -227,15 +242,25 @@ class PairFiles:
         cut = np.clip(length - context, 0, part.source.lengths[rows] if self.joined else 0)
         return np.minimum(length - cut, context), cut
 
+    @property
+    def _widens(self) -> bool:
+        """Whether sources are read whole, whatever their length."""
+        return self.lengths in ("slide", "convolve")
+
+    def _room(self, part: Pairs, context: int) -> np.ndarray:
+        """Tokens of each source for which there is room."""
+        return context - (part.inputs.lengths - part.source.lengths if self.joined else 0 * part.source.lengths)
+
     def _widths(self, part: Pairs) -> np.ndarray:
         """Tokens of each row (row, 2): of a source that stands apart, and of the inputs of the decoder."""
         return np.stack([part.source.lengths * (not self.joined), part.inputs.lengths], axis=1)
 
     def _check(self, part: Pairs, context: int) -> None:
-        longest = int(self._widths(part).max())
+        widths = self._widths(part)
+        longest = int((widths[:, 1] if self._widens else widths).max())
         if longest <= context:
             return
-        if self.lengths == "refuse":
+        if self.lengths != "truncate":
             raise CorpusError(
                 f"--context {context} is too short for a row of {longest} tokens; "
                 f"try --context {longest} or --lengths truncate"
