@@ -14,7 +14,10 @@ from attn_widgets.config import ModelConfig, StoreConfig, TrainConfig, flag_name
 from attn_widgets.errors import ConfigError, CorpusError
 from attn_widgets.flags import build
 from attn_widgets.text.batches import TokenFiles, encode_corpus
+from attn_widgets.text.class_files import ClassFiles, encode_classes
 from attn_widgets.text.corpus import Corpus, load_corpus
+from attn_widgets.text.encoder_corpus import for_encoder
+from attn_widgets.text.masked_files import MaskedFiles
 from attn_widgets.text.pair_files import PairFiles
 from attn_widgets.text.pairs import encode_pairs
 from attn_widgets.text.tokenizers import Kind, Tokenizer, train_tokenizer
@@ -102,10 +105,11 @@ def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[s
 
 
 def _corpus(source: Source, text: Any, model: ModelConfig, config: TrainConfig) -> Corpus:
-    return load_corpus(source, text=text, validation=config.validation, seed=config.seed, pairs=model.reads_pairs)
+    corpus = load_corpus(source, text=text, validation=config.validation, seed=config.seed, pairs=model.reads_pairs)
+    return for_encoder(corpus, model) if model.model == "encoder" else corpus
 
 
-def encode(plan: Plan, scratch: Path) -> TokenFiles | PairFiles:
+def encode(plan: Plan, scratch: Path) -> TokenFiles | MaskedFiles | PairFiles | ClassFiles:
     """Encode the corpus of a plan as its model reads it; large token files lie in `scratch`.
 
     Raises
@@ -113,14 +117,19 @@ def encode(plan: Plan, scratch: Path) -> TokenFiles | PairFiles:
     CorpusError, ConfigError
         When there is too little to train on, or rows longer than the context.
     """
-    corpus, config, limit = plan.corpus, plan.config, plan.config.validation_tokens
+    corpus, shape, limit = plan.corpus, plan.model_config, plan.config.validation_tokens
+    encodes = shape.model == "encoder"
     if corpus.task is None:
         tokens = encode_corpus(corpus, plan.tokenizer, scratch, limit)
         check_length(plan, tokens)
-        return tokens
-    joined = not plan.model_config.reads_pairs
-    pairs = encode_pairs(corpus.task, plan.tokenizer, joined=joined, limit=limit, lengths=config.lengths)
-    pairs.check(plan.model_config.context)
+        return MaskedFiles(tokens, plan.tokenizer.vocab_size, shape.context) if encodes else tokens
+    pairs: PairFiles | ClassFiles
+    if encodes:
+        pairs = encode_classes(corpus.task, corpus.labels, plan.tokenizer, limit=limit, lengths=shape.lengths)
+    else:
+        joined = not shape.reads_pairs
+        pairs = encode_pairs(corpus.task, plan.tokenizer, joined=joined, limit=limit, lengths=shape.lengths)
+    pairs.check(shape.context)
     return pairs
 
 

@@ -54,6 +54,8 @@ class Corpus:
         Name of a generated task, or path of a file of pairs.
     pair
         A held-out question of the task and its answer, to watch attention on while training.
+    labels
+        The answers of a task that has only a few, in order; () for any other.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Corpus:
     task: Task | None = None
     task_from: str | None = None
     pair: tuple[str, str] | None = None
+    labels: tuple[str, ...] = ()
 
 
 def load_corpus(
@@ -155,6 +158,7 @@ def _from_task(task: Task, task_from: str) -> Corpus:
     return Corpus(
         _slug(task.name), task.source, task.prompt, task.tokenizer, True, texts(task.train), texts(task.validation),
         task=task, task_from=task_from, pair=task.validation[0][:2],
+        labels=tuple(sorted({item.target for item in task.train})) if task_from == "classify" else (),
     )  # fmt: skip
 
 
