@@ -1,6 +1,7 @@
 """From models to traces: what torch computed becomes NumPy data that needs no model."""
 
 from attn_widgets.capture.ablation import Ablation, compare_ablation
+from attn_widgets.capture.classes import class_trace
 from attn_widgets.capture.pairs import Pair, compare_pair_ablation, pair_trace
 from attn_widgets.capture.reading import model_hash
 from attn_widgets.capture.segments import Segment, generation_trace
@@ -11,6 +12,7 @@ __all__ = [
     "Pair",
     "Segment",
     "capture_trace",
+    "class_trace",
     "compare_ablation",
     "compare_pair_ablation",
     "generation_trace",

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from attn_widgets.capture.reading import read_text
 from attn_widgets.capture.trace import Top, join_predictions, top_tokens
-from attn_widgets.models import LanguageModel
+from attn_widgets.models import EncoderModel, LanguageModel
 from attn_widgets.trace import Predictions
 
 
@@ -45,7 +45,7 @@ class Ablation:
 
 
 def compare_ablation(
-    model: LanguageModel,
+    model: LanguageModel | EncoderModel,
     ids: Integer[np.ndarray, " query"] | Integer[Tensor, " query"],
     next_token: Callable[[int], str],
     ablate: Collection[tuple[int, int]],

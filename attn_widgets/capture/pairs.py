@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -11,12 +11,12 @@ from jaxtyping import Integer
 
 from attn_widgets.capture.ablation import Ablation
 from attn_widgets.capture.reading import device_of, evaluating
-from attn_widgets.capture.records import trace_record
-from attn_widgets.capture.trace import join_predictions, provenance, top_tokens
+from attn_widgets.capture.trace import join_predictions, provenance, top_tokens, whole_trace
 from attn_widgets.errors import AttnError
 from attn_widgets.models import ModelOutput, PairModel
-from attn_widgets.trace import AttentionTrace, Block
-from attn_widgets.trace.blocks import Meta
+from attn_widgets.text.lengths import span_tokens
+from attn_widgets.trace import AttentionTrace
+from attn_widgets.trace.blocks import Kind, Meta
 
 
 class Pair(NamedTuple):
@@ -63,7 +63,8 @@ def pair_trace(
     -------
     AttentionTrace
         Encoder layers have the source on both axes, decoder layers the target; a cross layer has the target as rows
-        and the source as columns. Beside each row of the target stands the token predicted after it.
+        and the source as columns. Beside each row of the target stands the token predicted after it. Under
+        ``--lengths convolve`` a column of a long source stands for several tokens, such as ``the…dog``.
 
     Raises
     ------
@@ -75,13 +76,11 @@ def pair_trace(
     output = _read(model, pair, ablate, record=True)
     predictions = join_predictions([top_tokens(output.logits[0].float())], next_token)
     rows, columns = tuple(pair.target_tokens), tuple(pair.source_tokens)
-    axes = {"encoder": (columns, columns), "decoder": (rows, rows), "cross": (rows, columns)}
-    blocks = [
-        Block(kind, layer, *axes[kind], trace_record(record))
-        for layer, (kind, record) in enumerate(zip(model.kinds(), output.records or (), strict=True))
-    ]
     text = provenance(model, [*columns, "→", *rows[1:]], ablate)
-    return AttentionTrace(blocks, predictions, {**text, **(meta or {})})
+    if model.config.lengths == "convolve":
+        columns = span_tokens(columns, model.config.context)
+    axes: dict[Kind, Any] = {"encoder": (columns, columns), "decoder": (rows, rows), "cross": (rows, columns)}
+    return whole_trace(output.records or (), model.kinds(), axes, predictions, {**text, **(meta or {})})
 
 
 def compare_pair_ablation(

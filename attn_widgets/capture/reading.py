@@ -18,7 +18,7 @@ from jaxtyping import Integer
 from torch import Tensor, nn
 
 from attn_widgets.errors import AttnError
-from attn_widgets.models import LanguageModel
+from attn_widgets.models import Encoder, EncoderModel, LanguageModel
 
 PIECE = 256
 """Tokens read at a time."""
@@ -27,7 +27,7 @@ Visit = Callable[[Tensor, tuple[Any, ...] | None], None]
 
 
 def read_text(
-    model: LanguageModel,
+    model: LanguageModel | EncoderModel,
     ids: Integer[Tensor, " query"],
     visit: Visit,
     *,
@@ -58,6 +58,10 @@ def read_text(
     _check(model, ids)
     ids = ids.to(device_of(model))
     with evaluating(model), torch.no_grad():
+        if isinstance(model, EncoderModel):
+            output = model(ids[None], record=record, ablate=ablate)
+            visit(output.logits[0].float(), output.records)
+            return
         if not model.caches:
             window = model.config.context if len(ids) > model.config.context else None
             output = model(ids[None], record=record, ablate=ablate, window=window)
@@ -74,14 +78,20 @@ def device_of(model: nn.Module) -> torch.device:
     return next(itertools.chain(model.parameters(), model.buffers())).device
 
 
-def _check(model: LanguageModel, ids: Tensor) -> None:
+def _check(model: LanguageModel | EncoderModel, ids: Tensor) -> None:
     config = model.config
     if not len(ids):
         raise AttnError("the text has no tokens; give at least one")
-    low, high = int(ids.min()), int(ids.max())
-    if low < 0 or high >= model.vocab_size:
-        wrong = low if low < 0 else high
-        raise AttnError(f"token {wrong} does not exist; the model's vocabulary is 0 to {model.vocab_size - 1}")
+    low, high, last = int(ids.min()), int(ids.max()), model.vocab_size - 1
+    if isinstance(model, Encoder):
+        last = model.mask_id
+    if low < 0 or high > last:
+        raise AttnError(f"token {low if low < 0 else high} does not exist; the model's vocabulary is 0 to {last}")
+    if isinstance(model, EncoderModel) and model.ends_at_context and len(ids) > config.context:
+        raise AttnError(
+            f"the text has {len(ids)} tokens, and --model encoder reads --context {config.context} at most; "
+            "give a shorter one, or train with a larger --context or --lengths slide"
+        )
     if model.ends_at_context and len(ids) > config.context:
         raise AttnError(
             f"the text has {len(ids)} tokens, but --positions {config.positions} end at --context {config.context}; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from attn_widgets.capture.reading import model_hash, read_text
 from attn_widgets.capture.records import trace_record
 from attn_widgets.errors import AttnError
-from attn_widgets.models import LanguageModel
+from attn_widgets.models import Encoder, LanguageModel
 from attn_widgets.trace import AttentionTrace, Block, Predictions, head_name
 from attn_widgets.trace.blocks import Kind, Meta
 
@@ -22,7 +22,7 @@ Top = tuple[Int[Tensor, " _"], Float[Tensor, " _"]]
 
 
 def capture_trace(
-    model: LanguageModel,
+    model: LanguageModel | Encoder,
     ids: Integer[np.ndarray, " query"] | Integer[Tensor, " query"],
     tokens: Sequence[str],
     next_token: Callable[[int], str],
@@ -49,8 +49,9 @@ def capture_trace(
     Returns
     -------
     AttentionTrace
-        Float32 copies of queries and keys, and the likeliest next token at each row. Past the
-        context of a rotary model each row sees the last ``context`` tokens.
+        Float32 copies of queries and keys, and the likeliest next token at each row; of an encoder the
+        likeliest token at that place. Past the context of a rotary model each row sees the last
+        ``context`` tokens.
 
     Raises
     ------
@@ -74,7 +75,8 @@ def capture_trace(
     predictions = join_predictions(tops, next_token)
     about = {**provenance(model, tokens, ablate), **(meta or {})}
     records = [_joined(layer) for layer in zip(*pieces, strict=True)]
-    return whole_trace(records, model.kinds(), tokens, predictions, about)
+    fed = tuple(tokens)
+    return whole_trace(records, model.kinds(), dict.fromkeys(model.kinds(), (fed, fed)), predictions, about)
 
 
 def _joined(layer: Sequence[Any]) -> Any:
@@ -85,12 +87,15 @@ def _joined(layer: Sequence[Any]) -> Any:
 
 
 def whole_trace(
-    records: Sequence[Any], kinds: Sequence[Kind], tokens: Sequence[str], predictions: Predictions, meta: Meta
+    records: Sequence[Any],
+    kinds: Sequence[Kind],
+    axes: Mapping[Kind, tuple[tuple[str, ...], tuple[str, ...]]],
+    predictions: Predictions,
+    meta: Meta,
 ) -> AttentionTrace:
-    """Make a trace of the records that a model left when it read a text in one go."""
-    fed = tuple(tokens)
+    """Make a trace of the records that a model left when it read a text in one go; `axes` are each kind's tokens."""
     blocks = [
-        Block(kind, layer, fed, fed, trace_record(record))
+        Block(kind, layer, *axes[kind], trace_record(record))
         for layer, (kind, record) in enumerate(zip(kinds, records, strict=True))
     ]
     return AttentionTrace(blocks, predictions, meta)

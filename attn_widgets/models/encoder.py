@@ -44,8 +44,6 @@ class Bidirectional(nn.Module):
         Number of token ids; the mask token is one more.
     """
 
-    caches = False
-
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
