@@ -7,8 +7,9 @@ compares runs with different tokenizers.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Phase = Literal["start", "step", "validate", "done", "interrupted", "stopped"]
 
@@ -46,6 +47,12 @@ class History:
         """Return JSON-ready data; floats survive `json` bit for bit."""
         return asdict(self)
 
+    @property
+    def turn(self) -> Validation | None:
+        """The best validation, once all later ones are worse; None while it is the last one."""
+        best = self.best
+        return best if best is not None and best is not self.validation[-1] else None
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> History:
         """Undo `to_dict`."""
@@ -54,6 +61,40 @@ class History:
     def to_json(self) -> str:
         """One JSON text."""
         return json.dumps(self.to_dict())
+
+
+class Beaten(NamedTuple):
+    """The best n-gram model that a validation loss has come below.
+
+    Attributes
+    ----------
+    order, loss
+        Which one, and its loss.
+    step
+        Of the first validation below it.
+    left
+        The best one that is still ahead, as (order, loss); None when there is none.
+    """
+
+    order: int
+    loss: float
+    step: int
+    left: tuple[int, float] | None
+
+
+def beaten(rungs: Iterable[tuple[int, float]], validations: Sequence[Validation]) -> Beaten | None:
+    """Say which n-gram model the validations have beaten; None before the first.
+
+    A higher order need not be the better model on a small text: the loss counts.
+    """
+    lowest = min((v.loss for v in validations), default=float("inf"))
+    below = [(loss, order) for order, loss in rungs if loss > lowest]
+    above = [(loss, order) for order, loss in rungs if loss <= lowest]
+    if not below:
+        return None
+    loss, order = min(below)
+    step = next(v.step for v in validations if v.loss < loss)
+    return Beaten(order, loss, step, max(above)[::-1] if above else None)
 
 
 @dataclass(frozen=True)
@@ -80,6 +121,8 @@ class Progress:
         Exact entropy of the grammar in nats per token, where the corpus has one.
     note
         One line for the person (device, threads, precision, caps), or ''.
+    rungs
+        Pairs (order, loss in nats per token) of n-gram models on the same validation tokens; empty until known.
     """
 
     phase: Phase
@@ -93,3 +136,4 @@ class Progress:
     best: Validation | None = None
     floor: float | None = None
     note: str = ""
+    rungs: tuple[tuple[int, float], ...] = ()

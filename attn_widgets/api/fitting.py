@@ -11,6 +11,7 @@ from torch import nn
 
 from attn_widgets.api import show as shown
 from attn_widgets.api.plan import Plan
+from attn_widgets.api.rungs import with_rungs
 from attn_widgets.api.source import check_source, write_source
 from attn_widgets.api.state import remember
 from attn_widgets.api.teaching import remember_teacher
@@ -45,7 +46,8 @@ def fit_run(plan: Plan, folder: Path, tokens: Data, *, resume: bool, quiet: bool
     model = fresh_model(plan)
     report: Callable[[Progress], None] = shown.ignore
     if not quiet:
-        report = shown.progress_view(model.num_parameters(), run.history if pointers(folder) else None)
+        view = shown.progress_view(model.num_parameters(), run.history if pointers(folder) else None)
+        report = with_rungs(view, tokens, run.tokenizer.vocab_size)
 
     def record(step: int, _model: nn.Module) -> None:
         record_moment(run.folder, step, model, run.tokenizer, plan.probe)

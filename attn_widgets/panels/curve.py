@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
+from typing import NamedTuple
 
 from attn_widgets.history import Progress, Validation
 from attn_widgets.panels import svg
 from attn_widgets.panels.colours import colours
+from attn_widgets.panels.labels import Box, along, beside, spread
 
 WIDTH, HEIGHT = 640, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 42, 26
@@ -20,8 +22,10 @@ FALL = 0.04
 Points = Sequence[tuple[float, float]]
 
 
-def training_html(progress: Progress, train: Points, validations: Sequence[Validation], ident: str) -> str:
-    """Write a figure with the loss curve and a folded table of the validations.
+def training_html(
+    progress: Progress, train: Points, validations: Sequence[Validation], ident: str, notes: Sequence[str] = ()
+) -> str:
+    """Write a figure with the loss curve, notes, and a folded table of the validations.
 
     `ident` becomes the figure's id, by which the live view hides it.
     """
@@ -37,21 +41,23 @@ def training_html(progress: Progress, train: Points, validations: Sequence[Valid
         "<details><summary>validations as a table</summary><table><thead><tr><th>step</th><th>loss</th>"
         f"<th>nats per character</th></tr></thead><tbody>{rows}</tbody></table></details>"
     )
-    note = f"<p>{escape(progress.note)}</p>" if progress.note else ""
-    return f'<figure id="{ident}" style="margin:0">{svg.image_tag(drawn, said)}{note}{table}</figure>'
+    told = "".join(f"<p>{escape(note)}</p>" for note in notes if note)
+    return f'<figure id="{ident}" style="margin:0">{svg.image_tag(drawn, said)}{told}{table}</figure>'
 
 
 def _draw(progress: Progress, train: Points, validations: Sequence[Validation], best: Validation | None) -> str:
     validated = [(float(v.step), v.loss) for v in validations]
-    losses = in_sight(train, validated, progress.floor)
+    losses = in_sight(train, validated, progress.floor, progress.rungs)
     if not losses:
         return ""
     ticks = nice_ticks(min(losses), max(losses), 5)
     low, high = ticks[0], ticks[-1]
     last = max([1.0, float(progress.steps), *(step for step, _ in train)])
+    levels = [level for level in _levels(progress, best) if low <= level.loss <= high]
+    right = WIDTH - _RIGHT - max([svg.text_width(level.label, 11) + 10 for level in levels], default=0)
 
     def x(step: float) -> float:
-        return _LEFT + (WIDTH - _LEFT - _RIGHT) * step / last
+        return _LEFT + (right - _LEFT) * step / last
 
     def y(loss: float) -> float:
         return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * (loss - low) / (high - low)
@@ -59,28 +65,74 @@ def _draw(progress: Progress, train: Points, validations: Sequence[Validation], 
     blue = colours()["light"]["ramp"][10]
     parts = []
     for tick in ticks:
-        parts.append(_across(y(tick), f'stroke="{svg.LINE}"'))
+        parts.append(_across(y(tick), right, f'stroke="{svg.LINE}"'))
         parts.append(svg.text(_LEFT - 6, y(tick) + 4, f"{tick:g}", size=11, anchor="end", fill=svg.MUTED))
     for tick in nice_ticks(0, last, 5):
         if tick <= last:
             parts.append(svg.text(x(tick), HEIGHT - 8, f"{tick:g}", size=11, anchor="middle", fill=svg.MUTED))
-    frame = f'<rect x="{_LEFT}" y="{_TOP}" width="{WIDTH - _LEFT}" height="{HEIGHT - _TOP}"/>'
-    fall = _line([(x(s), y(v)) for s, v in train if math.isfinite(v)], "#8b95a3", 1.2)
-    parts.append(f'<clipPath id="frame">{frame}</clipPath><g clip-path="url(#frame)">{fall}</g>')
-    parts.append(_line([(x(s), y(v)) for s, v in validated if math.isfinite(v)], blue, 2))
-    parts += [f'<circle cx="{x(s):g}" cy="{y(v):g}" r="2.5" fill="{blue}"/>' for s, v in validated if math.isfinite(v)]
-    if progress.floor is not None:
-        at = y(progress.floor)
-        parts.append(_across(at, f'stroke="{svg.INK}" stroke-dasharray="5 4"'))
-        parts.append(svg.text(_LEFT + 6, at - 5, f"grammar's floor {progress.floor:.3f}", size=11))
+    parts.append(_draw_levels(levels, y, right))
+    fall = [(x(s), y(v)) for s, v in train if math.isfinite(v)]
+    curve = [(x(s), y(v)) for s, v in validated if math.isfinite(v)]
+    frame = f'<rect x="{_LEFT}" y="{_TOP}" width="{right - _LEFT:g}" height="{HEIGHT - _TOP}"/>'
+    clipped = f'<g clip-path="url(#frame)">{_line(fall, "#8b95a3", 1.2)}</g>'
+    parts.append(f'<clipPath id="frame">{frame}</clipPath>{clipped}')
+    parts.append(_line(curve, blue, 2))
+    parts += [f'<circle cx="{at:g}" cy="{height:g}" r="2.5" fill="{blue}"/>' for at, height in curve]
     if best is not None and math.isfinite(best.loss):
-        ring = f'<circle cx="{x(best.step):g}" cy="{y(best.loss):g}" r="5.5" fill="none" stroke="{svg.ACCENT}"'
+        at = (x(best.step), y(best.loss))
+        ring = f'<circle cx="{at[0]:g}" cy="{at[1]:g}" r="5.5" fill="none" stroke="{svg.ACCENT}"'
         parts.append(f'{ring} stroke-width="1.6"/>')
+        if best is not validations[-1]:  # all later ones are worse: here validation turns
+            obstacles = along(fall) + along(curve)
+            heights = [y(level.loss) for level in levels]
+            parts.append(_turn(best.step, at, (_LEFT, _TOP, right, HEIGHT - _BOTTOM), obstacles, heights))
     return "".join([*parts, _key(blue)])
 
 
-def _across(y: float, look: str) -> str:
-    return f'<line x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:g}" y2="{y:g}" {look}/>'
+class _Level(NamedTuple):
+    """A loss to compare with, drawn across the chart."""
+
+    loss: float
+    label: str
+    look: str
+    fill: str
+
+
+def _levels(progress: Progress, best: Validation | None) -> list[_Level]:
+    """N-grams, those that are beaten fainter, and the grammar's floor."""
+    reached = math.inf if best is None else best.loss
+    rungs = [
+        _Level(loss, f"{order}-gram {loss:.3f}", f'stroke="{svg.MUTED}" stroke-dasharray="1.5 3"',
+               svg.INK if loss <= reached else svg.MUTED)
+        for order, loss in progress.rungs
+    ]  # fmt: skip
+    if progress.floor is None:
+        return rungs
+    look = f'stroke="{svg.INK}" stroke-dasharray="5 4"'
+    return [*rungs, _Level(progress.floor, f"floor {progress.floor:.3f}", look, svg.INK)]
+
+
+def _draw_levels(levels: Sequence[_Level], y: Callable[[float], float], right: float) -> str:
+    """Lines across the chart, and their names beside it, apart from each other."""
+    heights = [y(level.loss) for level in levels]
+    parts = []
+    for level, height, at in zip(levels, heights, spread(heights, 13, _TOP, HEIGHT - _BOTTOM), strict=True):
+        parts.append(_across(height, right, level.look))
+        parts.append(f'<line x1="{right:g}" x2="{right + 7:g}" y1="{height:g}" y2="{at:g}" stroke="{svg.LINE}"/>')
+        parts.append(svg.text(right + 10, at + 4, level.label, size=11, fill=level.fill))
+    return "".join(parts)
+
+
+def _turn(step: int, at: tuple[float, float], bounds: Box, points: Points, heights: Sequence[float]) -> str:
+    """Name the step at which validation turns."""
+    label = f"best, step {step}"
+    x, y = beside(at, svg.text_width(label, 11), 13, bounds, points, heights)
+    halo = 'stroke="#fff" stroke-width="3" paint-order="stroke" stroke-linejoin="round"'
+    return svg.text(x, y + 4, label, size=11, anchor="middle", fill=svg.ACCENT, more=halo)
+
+
+def _across(y: float, right: float, look: str) -> str:
+    return f'<line x1="{_LEFT}" x2="{right:g}" y1="{y:g}" y2="{y:g}" {look}/>'
 
 
 def _key(blue: str) -> str:
@@ -99,11 +151,17 @@ def _line(points: Points, colour: str, width: float) -> str:
     return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{width:g}" stroke-linejoin="round"/>'
 
 
-def in_sight(train: Points, validations: Points, floor: float | None) -> list[float]:
-    """Losses that the vertical axis has to hold: not the first fall, which dwarfs all that follows."""
+def in_sight(
+    train: Points, validations: Points, floor: float | None, rungs: Iterable[tuple[int, float]] = ()
+) -> list[float]:
+    """Losses that the vertical axis has to hold.
+
+    Not the first fall, which dwarfs all that follows, nor n-grams that were beaten before they were compared with.
+    """
     done = train[-1][0] if train else 0.0
     losses = [loss for step, loss in train if step >= FALL * done] + [loss for _, loss in validations]
-    return [loss for loss in losses if math.isfinite(loss)] + ([] if floor is None else [floor])
+    seen = [loss for loss in losses if math.isfinite(loss)] + ([] if floor is None else [floor])
+    return seen + [loss for _, loss in rungs if seen and loss <= max(seen)]
 
 
 def nice_ticks(low: float, high: float, about: int) -> list[float]:

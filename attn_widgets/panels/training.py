@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from attn_widgets.history import History, Phase, Progress, Validation
+from attn_widgets.history import History, Phase, Progress, Validation, beaten
 from attn_widgets.panels import curve, wire
 from attn_widgets.panels.base import STATIC, Panel, PanelError
 
@@ -70,17 +70,32 @@ class TrainingPanel(Panel):
 
     def _state(self) -> dict[str, Any]:
         report = self.progress
-        best = min((v for v in (report.best, *self.history.validation) if v), key=lambda v: v.loss, default=None)
+        seen = self.history.validation
+        best = min((v for v in (report.best, *seen) if v), key=lambda v: v.loss, default=None)
         return {
             "_progress": {
                 **{name: _plain(value) for name, value in asdict(report).items()},
-                "validation": _validation(report.validation or next(reversed(self.history.validation), None)),
+                "validation": _validation(report.validation or next(reversed(seen), None)),
                 "best": _validation(best),
+                "turned": self.history.turn is not None,
+                "rungs": [[order, _plain(loss)] for order, loss in report.rungs],
+                "beaten": self.beaten(),
                 "note": wire.visible_line(report.note),
             },
             "_points": np.array(self.curve(), "<f4").tobytes(),
-            "_validations": [_validation(v) for v in self.history.validation],
+            "_validations": [_validation(v) for v in seen],
         }
+
+    def beaten(self) -> str:
+        """Say which n-gram model the validations have beaten, and which is next; '' before there is one."""
+        seen = self.history.validation
+        found = beaten(self.progress.rungs, seen)
+        if found is None:
+            return ""
+        just = found.step == seen[-1].step and self.progress.phase not in _ENDS
+        have, when = ("have just", "") if just else ("have", f" at step {found.step:,}")
+        rest = "" if found.left is None else f"; next is the {found.left[0]}-gram ({found.left[1]:.3f})"
+        return f"You {have} beaten the {found.order}-gram ({found.loss:.3f}){when}{rest}."
 
     def curve(self) -> list[tuple[float, float]]:
         """Training loss by step: means of equal pieces, at most `MOST_POINTS` points."""
@@ -101,7 +116,8 @@ class TrainingPanel(Panel):
         """Write the curve as a picture and the validations as a table; '' until the run has ended."""
         if self.progress.phase not in _ENDS:
             return ""
-        return curve.training_html(self.progress, self.curve(), self.history.validation, self._snapshot)
+        notes = [self.beaten(), self.progress.note]
+        return curve.training_html(self.progress, self.curve(), self.history.validation, self._snapshot, notes)
 
     def check_trait(self, name: str, value: Any, others: Mapping[str, Any] | None = None) -> Any:
         """Nothing can be set from the page."""

@@ -2,13 +2,23 @@
 
 import { css } from "./colours.ts";
 import { inSight, lossScale, type Point, type Scale, stepScale } from "./curve.ts";
+import { along, beside, type Spot, spread } from "./labels.ts";
 import type { Theme } from "./theme.ts";
+
+export interface Level {
+  loss: number;
+  label: string;
+  /** A rung that is beaten is fainter; the floor is drawn otherwise. */
+  kind: "ahead" | "beaten" | "floor";
+}
 
 export interface Chart {
   train: Point[];
   validations: Point[];
   best: Point | null;
-  floor: number | null;
+  /** Whether all validations after the best one are worse. */
+  turned: boolean;
+  levels: Level[];
   steps: number;
 }
 
@@ -16,6 +26,7 @@ const LEFT = 38;
 const RIGHT = 6;
 const TOP = 12;
 const BOTTOM = 24;
+const LINE = 13;
 
 export function drawChart(canvas: HTMLCanvasElement, chart: Chart, width: number, height: number, theme: Theme, ratio: number): void {
   const context = canvas.getContext("2d");
@@ -26,31 +37,83 @@ export function drawChart(canvas: HTMLCanvasElement, chart: Chart, width: number
   canvas.style.height = `${height}px`;
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
-  const y = lossScale(inSight(chart.train, chart.validations, chart.floor), height - BOTTOM, TOP);
-  const last = Math.max(chart.steps, chart.train.at(-1)?.step ?? 0);
-  const x = stepScale(last, LEFT, width - RIGHT);
-  drawAxes(context, x, y, width, height, theme);
+  context.font = `11px ${theme.font}`;
+  const floor = chart.levels.find(({ kind }) => kind === "floor")?.loss ?? null;
+  const rungs = chart.levels.filter(({ kind }) => kind !== "floor").map(({ loss }) => loss);
+  const y = lossScale(inSight(chart.train, chart.validations, floor, rungs), height - BOTTOM, TOP);
+  const levels = chart.levels.filter(({ loss }) => loss >= (y.ticks[0] ?? 0) && loss <= (y.ticks.at(-1) ?? 0));
+  const right = width - RIGHT - Math.max(0, ...levels.map(({ label }) => context.measureText(label).width + 10));
+  const x = stepScale(Math.max(chart.steps, chart.train.at(-1)?.step ?? 0), LEFT, right);
+  drawAxes(context, x, y, right, height, theme);
+  drawLevels(context, levels, y, right, height, theme);
   const blue = theme.palette[theme.mode === "dark" ? 165 : 160];
   const validation = blue ? css(blue) : theme.ink;
   context.save();
   context.beginPath();
-  context.rect(LEFT, TOP, width - LEFT, height);
+  context.rect(LEFT, TOP, right - LEFT, height);
   context.clip();
   drawLine(context, chart.train, x, y, theme.muted, 1.1);
   context.restore();
   drawLine(context, chart.validations, x, y, validation, 2);
   context.fillStyle = validation;
   for (const point of chart.validations) dot(context, point, x, y, 2.5).fill();
-  if (chart.floor !== null) drawFloor(context, chart.floor, y, width, theme);
-  if (chart.best) {
-    context.strokeStyle = theme.accent;
-    context.lineWidth = 1.6;
-    dot(context, chart.best, x, y, 5.5).stroke();
-  }
+  if (!chart.best) return;
+  context.strokeStyle = theme.accent;
+  context.lineWidth = 1.6;
+  dot(context, chart.best, x, y, 5.5).stroke();
+  if (!chart.turned || !Number.isFinite(chart.best.loss)) return;
+  const spots = (points: Point[]): Spot[] => points.filter(({ loss }) => Number.isFinite(loss)).map(({ step, loss }) => [x.at(step), y.at(loss)]);
+  const label = `best, step ${chart.best.step.toLocaleString("en")}`;
+  const at = beside(
+    [x.at(chart.best.step), y.at(chart.best.loss)],
+    context.measureText(label).width,
+    LINE,
+    { left: LEFT, top: TOP, right, bottom: height - BOTTOM },
+    [...along(spots(chart.train)), ...along(spots(chart.validations))],
+    levels.map(({ loss }) => y.at(loss)),
+  );
+  drawHaloed(context, label, at, theme);
 }
 
-function drawAxes(context: CanvasRenderingContext2D, x: Scale, y: Scale, width: number, height: number, theme: Theme): void {
-  context.font = `11px ${theme.font}`;
+/** Losses to compare with: lines across the chart, and their names beside it, apart from each other. */
+function drawLevels(context: CanvasRenderingContext2D, levels: Level[], y: Scale, right: number, height: number, theme: Theme): void {
+  const heights = levels.map(({ loss }) => y.at(loss));
+  const places = spread(heights, LINE, TOP, height - BOTTOM);
+  context.lineWidth = 1;
+  context.textAlign = "left";
+  context.textBaseline = "middle";
+  levels.forEach(({ label, kind }, i) => {
+    const at = Math.round(heights[i] ?? 0) + 0.5;
+    context.strokeStyle = kind === "floor" ? theme.ink : theme.muted;
+    context.setLineDash(kind === "floor" ? [5, 4] : [1.5, 3]);
+    context.beginPath();
+    context.moveTo(LEFT, at);
+    context.lineTo(right, at);
+    context.stroke();
+    context.setLineDash([]);
+    context.strokeStyle = theme.line;
+    context.beginPath();
+    context.moveTo(right, at);
+    context.lineTo(right + 7, places[i] ?? at);
+    context.stroke();
+    context.fillStyle = kind === "beaten" ? theme.muted : theme.ink;
+    context.fillText(label, right + 10, places[i] ?? at);
+  });
+}
+
+/** Words that stay readable where they cross a line. */
+function drawHaloed(context: CanvasRenderingContext2D, words: string, [x, y]: Spot, theme: Theme): void {
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.lineJoin = "round";
+  context.lineWidth = 3;
+  context.strokeStyle = theme.surface;
+  context.strokeText(words, x, y);
+  context.fillStyle = theme.accent;
+  context.fillText(words, x, y);
+}
+
+function drawAxes(context: CanvasRenderingContext2D, x: Scale, y: Scale, right: number, height: number, theme: Theme): void {
   context.fillStyle = theme.muted;
   context.strokeStyle = theme.line;
   context.lineWidth = 1;
@@ -60,7 +123,7 @@ function drawAxes(context: CanvasRenderingContext2D, x: Scale, y: Scale, width: 
     const at = Math.round(y.at(tick)) + 0.5;
     context.beginPath();
     context.moveTo(LEFT, at);
-    context.lineTo(width - RIGHT, at);
+    context.lineTo(right, at);
     context.stroke();
     context.fillText(String(tick), LEFT - 7, at);
   }
@@ -68,7 +131,7 @@ function drawAxes(context: CanvasRenderingContext2D, x: Scale, y: Scale, width: 
     context.textAlign = tick === 0 ? "left" : "center";
     const label = tick.toLocaleString("en");
     const half = context.measureText(label).width / 2;
-    context.fillText(label, Math.min(x.at(tick), width - RIGHT - half), height - 9);
+    context.fillText(label, Math.min(x.at(tick), right - half), height - 9);
   }
 }
 
@@ -93,20 +156,4 @@ function dot(context: CanvasRenderingContext2D, point: Point, x: Scale, y: Scale
   context.beginPath();
   if (Number.isFinite(point.loss)) context.arc(x.at(point.step), y.at(point.loss), radius, 0, 2 * Math.PI);
   return context;
-}
-
-function drawFloor(context: CanvasRenderingContext2D, floor: number, y: Scale, width: number, theme: Theme): void {
-  const at = Math.round(y.at(floor)) + 0.5;
-  context.beginPath();
-  context.setLineDash([5, 4]);
-  context.moveTo(LEFT, at);
-  context.lineTo(width - RIGHT, at);
-  context.strokeStyle = theme.ink;
-  context.lineWidth = 1;
-  context.stroke();
-  context.setLineDash([]);
-  context.fillStyle = theme.ink;
-  // On the left, where the curves stand high above the floor.
-  context.textAlign = "left";
-  context.fillText(`grammar’s floor ${floor.toFixed(3)}`, LEFT + 6, at - 8);
 }

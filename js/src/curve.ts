@@ -24,11 +24,13 @@ export function niceTicks(low: number, high: number, about: number): number[] {
 /** Share of the steps done whose training losses may leave the chart at the top: the first fall dwarfs all that follows. */
 const FALL = 0.04;
 
-/** The losses that have to be in sight (as curve.py's `in_sight`). */
-export function inSight(train: Point[], validations: Point[], floor: number | null): number[] {
+/** The losses that have to be in sight (as curve.py's `in_sight`); of the rungs those that something was above. */
+export function inSight(train: Point[], validations: Point[], floor: number | null, rungs: number[] = []): number[] {
   const done = train.at(-1)?.step ?? 0;
   const settled = train.filter(({ step }) => step >= FALL * done);
-  return [...settled, ...validations].map(({ loss }) => loss).concat(floor ?? []);
+  const seen = [...settled, ...validations].map(({ loss }) => loss).concat(floor ?? []);
+  const highest = Math.max(...seen.filter(Number.isFinite));
+  return seen.concat(rungs.filter((loss) => loss <= highest));
 }
 
 /** Losses on the vertical axis, from `bottom` up to `top`. */

@@ -1,7 +1,7 @@
 /** The training panel's widget: progress, figures and the loss curve. */
 
 import type { AnyModel, AnyWidget, RenderProps } from "@anywidget/types";
-import { drawChart } from "./chart.ts";
+import { drawChart, type Level } from "./chart.ts";
 import { css } from "./colours.ts";
 import { type Point, readPoints } from "./curve.ts";
 import { h, say } from "./dom.ts";
@@ -26,7 +26,13 @@ interface Progress {
   train_loss: number | null;
   validation: Validation | null;
   best: Validation | null;
+  /** Whether all validations after the best one are worse. */
+  turned: boolean;
   floor: number | null;
+  /** Loss of n-gram models by their order. */
+  rungs: [order: number, loss: number | null][];
+  /** Which of them validation has beaten, in words. */
+  beaten: string;
   note: string;
 }
 
@@ -51,6 +57,14 @@ const PHASES: Record<Progress["phase"], string> = {
 const toPoint = ({ step, loss }: Validation): Point => ({ step, loss: loss ?? Number.NaN });
 const loss = (value: number | null | undefined): string => (value == null ? "–" : value.toFixed(4));
 
+function toLevels({ rungs, floor, best }: Progress): Level[] {
+  const reached = best?.loss ?? Number.POSITIVE_INFINITY;
+  const levels = rungs.flatMap(([order, loss]): Level[] =>
+    loss === null ? [] : [{ loss, label: `${order}-gram ${loss.toFixed(3)}`, kind: loss > reached ? "beaten" : "ahead" }],
+  );
+  return floor === null ? levels : [...levels, { loss: floor, label: `floor ${floor.toFixed(3)}`, kind: "floor" }];
+}
+
 class TrainingView {
   readonly node: HTMLElement;
   #model: AnyModel<TrainingModel>;
@@ -62,12 +76,13 @@ class TrainingView {
   #bar = h("div", { class: "attn-bar", role: "progressbar", "aria-label": "training", "aria-valuemin": 0 }, h("i"));
   #figures = h("dl", { class: "attn-figures" });
   #canvas = h("canvas", { role: "img" });
+  #beaten = h("p", { class: "attn-note", role: "status" });
   #note = h("p", { class: "attn-note" });
 
   constructor(model: AnyModel<TrainingModel>, signal: AbortSignal) {
     this.#model = model;
     const top = h("header", { class: "attn-top" }, this.#name, this.#count, this.#speed);
-    this.node = h("section", { class: "attn", "aria-label": "training" }, this.#probe, top, this.#bar, this.#figures, this.#canvas, this.#note);
+    this.node = h("section", { class: "attn", "aria-label": "training" }, this.#probe, top, this.#bar, this.#figures, this.#canvas, this.#beaten, this.#note);
     new Redraw(model, ["_progress", "_points", "_validations"], [this.node, this.#canvas], signal, () => this.#update(), () => {
       this.#theme = null;
     });
@@ -82,7 +97,8 @@ class TrainingView {
       train: readPoints(this.#model.get("_points")),
       validations: this.#model.get("_validations").map(toPoint),
       best: progress.best ? toPoint(progress.best) : null,
-      floor: progress.floor,
+      turned: progress.turned,
+      levels: toLevels(progress),
       steps: progress.steps,
     };
     drawChart(this.#canvas, chart, Math.min(innerWidth(this.node), 1000), HEIGHT, this.#theme, window.devicePixelRatio || 1);
@@ -100,6 +116,8 @@ class TrainingView {
     if (fill instanceof HTMLElement) fill.style.width = `${percent}%`;
     this.#bar.setAttribute("aria-valuenow", String(progress.step));
     this.#bar.setAttribute("aria-valuemax", String(Math.max(1, progress.steps)));
+    say(this.#beaten, progress.beaten);
+    this.#beaten.hidden = !progress.beaten;
     say(this.#note, progress.note);
     this.#note.hidden = !progress.note;
   }

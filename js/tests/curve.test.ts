@@ -19,6 +19,7 @@ it("lets the first fall leave the chart, nothing else", () => {
   const losses = inSight(train, [{ step: 1, loss: 5 }], 1.5);
   expect([Math.max(...losses), Math.min(...losses), losses.length]).toEqual([5, 1.5, 99]);
   expect(inSight([{ step: 1, loss: 9 }], [], null)).toEqual([9]);
+  expect(inSight(train, [], null, [1.5, 2.5, 3]).slice(-1)).toEqual([1.5]);
 });
 
 it("reads pairs of float32", () => {
