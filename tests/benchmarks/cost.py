@@ -4,16 +4,20 @@
 
 One forward pass of one layer, without gradients: projected inputs of 4 heads x 16, float32, causal. Each figure comes
 from a process of its own. Memory is how far its resident set grows in the first pass, inputs not counted (on Linux
-from where it stood just before; elsewhere from its highest point so far, which hides small figures). Time is the
-median of the passes after it. All the quadratic ones work tile by tile over the queries, in torch's fused kernel or in
-ours, and stop where one pass takes over 60 s or 4 GB: longer texts are not tried. The growth is the exponent fitted
-over the last four lengths that were measured. Exits with an error where a mechanism that is linear by design grows by
-an exponent over 1.2. A chart as .svg or .png needs vl-convert-python.
+from where it stood just before; elsewhere from its highest point so far, which hides small figures). Time is that of
+the fastest pass after it, with memory kept between passes: glibc would give blocks over 32 MB back after each use and
+get them anew, zeroed, which is a step at one length and no growth.
+
+All the quadratic ones work tile by tile over the queries, in torch's fused kernel or in ours, and stop where one pass
+takes over 60 s or 4 GB: longer texts are not tried. The growth is the exponent fitted over the last four lengths that
+were measured. Exits with an error where a mechanism that is linear by design grows by an exponent over 1.2. A chart as
+.svg or .png needs vl-convert-python.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import math
 import resource
@@ -32,7 +36,7 @@ LENGTHS = tuple(256 << i for i in range(7))  # to 16,384
 HEADS, DIM = 4, 16
 LONGEST, LARGEST = 60, 4096  # seconds, megabytes
 FITTED = 4
-REPEAT_FOR, PASSES = 1.0, range(3, 101)  # seconds; fewest and most passes
+REPEAT_FOR, PASSES = 2.0, range(5, 201)  # seconds; fewest and most passes
 
 Row = dict[str, Any]
 
@@ -76,11 +80,12 @@ def measure(name: str, length: int) -> Row:
         megabytes = peak_megabytes() - before
         if megabytes > LARGEST:
             return {"stopped": "over 4 GB"}
+        keep_memory()
         times = [first] if first > LONGEST / 6 else []
         end = time.perf_counter() + REPEAT_FOR
         while not times or (first <= LONGEST / 6 and more(len(times), end)):
             times.append(timed(run))
-    return {"seconds": statistics.median(times), "megabytes": megabytes, "threads": torch.get_num_threads()}
+    return {"seconds": min(times), "megabytes": megabytes, "threads": torch.get_num_threads()}
 
 
 def more(passes: int, end: float) -> bool:
@@ -105,6 +110,13 @@ def peak_megabytes(reset: bool = False) -> float:
         clear.write_text("5")
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def keep_memory() -> None:
+    """Let the allocator keep what is freed, where it is glibc's."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(-4, 0)  # M_MMAP_MAX: no blocks of their own
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: nothing is given back
 
 
 def limit_memory() -> None:
