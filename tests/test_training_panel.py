@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +13,8 @@ import pytest
 
 from attn_widgets.history import History, Phase, Point, Progress, Validation
 from attn_widgets.panels import training
+from attn_widgets.panels.curve import WIDTH
+from attn_widgets.panels.svg import text_width
 from attn_widgets.panels.training import MOST_POINTS, TrainingPanel
 from tests.panel_traces import Wire
 
@@ -87,3 +92,63 @@ def test_the_picture_is_displayed_when_the_run_ends(panel: TrainingPanel, monkey
     assert [list(data) for data in shown[1:]] == [["text/html"]]
     assert "Trained: 6 of 1000 steps, best validation loss 1.2500 at step 6" in shown[1]["text/html"]
     assert f'id="{panel._snapshot}"' in shown[1]["text/html"]
+
+
+RUNGS = ((2, 2.5), (3, 2.0), (4, 1.5))
+
+
+def drawn(panel: TrainingPanel) -> str:
+    """The SVG inside a panel's picture."""
+    (data,) = re.findall(r"base64,([^\"]+)", panel.snapshot())
+    return base64.b64decode(data).decode()
+
+
+def test_what_is_beaten_is_said_and_where_validation_turns_is_marked(panel: TrainingPanel) -> None:
+    losses = [2.7, 2.2, 1.6, 1.9]
+    said = []
+    for i, loss in enumerate(losses, 1):
+        panel.update(report(10 * i, "validate", 40, loss, validation=Validation(10 * i, loss, 0.5), rungs=RUNGS))
+        said.append((panel.beaten(), panel._state()["_progress"]["turned"]))
+    assert said == [
+        ("", False),
+        ("You have just beaten the 2-gram (2.500); next is the 3-gram (2.000).", False),
+        ("You have just beaten the 3-gram (2.000); next is the 4-gram (1.500).", False),
+        ("You have beaten the 3-gram (2.000) at step 30; next is the 4-gram (1.500).", True),
+    ]
+    panel.update(report(40, "done", 40, 1.2, rungs=RUNGS, note="a note"))
+    assert panel._progress["rungs"] == [[2, 2.5], [3, 2.0], [4, 1.5]]
+    assert panel._progress["turned"]
+    page, svg = panel.snapshot(), drawn(panel)
+    assert "<p>You have beaten the 3-gram (2.000) at step 30; next is the 4-gram (1.500).</p><p>a note</p>" in page
+    assert all(f">{label}<" in svg for label in ("2-gram 2.500", "3-gram 2.000", "4-gram 1.500", "best, step 30"))
+    assert svg.count("stroke-dasharray=\"1.5 3\"") == 3
+
+
+def test_nothing_turns_while_the_last_is_the_best_and_rungs_above_the_losses_are_left_out(panel: TrainingPanel) -> None:
+    for i, loss in enumerate([1.4, 1.2], 1):
+        validation = Validation(10 * i, loss, 0.5)
+        panel.update(report(10 * i, "done", 20, loss, validation=validation, rungs=((2, 9.0), (3, 1.3))))
+    svg = drawn(panel)
+    assert "best, step" not in svg
+    assert "2-gram" not in svg
+    assert "3-gram 1.300" in svg
+
+
+def test_no_label_covers_another_or_leaves_the_picture(panel: TrainingPanel) -> None:
+    rungs = ((2, 1.52), (3, 1.31), (4, 1.27), (5, 1.26))
+    for i in range(1, 11):
+        loss = 1.2 + 0.02 * abs(i - 5) + 3 * math.exp(-2 * i)
+        validation = Validation(10 * i, loss, 0.5)
+        panel.update(report(10 * i, "done", 100, loss - 0.1, validation=validation, rungs=rungs, floor=1.02))
+    boxes = []
+    pattern = r'<text x="([\d.]+)" y="([\d.]+)" font-size="(\d+)" text-anchor="(\w+)"[^>]*>([^<]+)'
+    words = re.findall(pattern, drawn(panel))
+    for x, y, size, anchor, word in words:
+        width = text_width(word, float(size)) * 0.85
+        left = float(x) - width * {"start": 0, "middle": 0.5, "end": 1}[anchor]
+        boxes.append((left, float(y) - 0.8 * float(size), left + width, float(y) + 1, word))
+    assert "best, step 50" in [box[4] for box in boxes]
+    assert max(box[2] for box in boxes) <= WIDTH
+    for a, b in itertools.combinations(boxes, 2):
+        apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+        assert apart, f"{a[4]} covers {b[4]}"

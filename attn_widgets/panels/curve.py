@@ -118,7 +118,8 @@ def _draw_levels(levels: Sequence[_Level], y: Callable[[float], float], right: f
     parts = []
     for level, height, at in zip(levels, heights, spread(heights, 13, _TOP, HEIGHT - _BOTTOM), strict=True):
         parts.append(_across(height, right, level.look))
-        parts.append(f'<line x1="{right:g}" x2="{right + 7:g}" y1="{height:g}" y2="{at:g}" stroke="{svg.LINE}"/>')
+        lead = f'x1="{right:g}" x2="{right + 7:g}" y1="{height:g}" y2="{at:g}"'
+        parts.append(f'<line {lead} stroke="{svg.MUTED}" stroke-opacity=".5"/>')
         parts.append(svg.text(right + 10, at + 4, level.label, size=11, fill=level.fill))
     return "".join(parts)
 

@@ -11,16 +11,34 @@ Box = tuple[float, float, float, float]
 
 
 def spread(wanted: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
-    """Heights near the wanted ones, in the same order, at least `gap` apart and within bounds where there is room."""
+    """Heights in the order of the wanted ones, at least `gap` apart, and within bounds where there is room.
+
+    Where they crowd they stand around the middle of what they want.
+    """
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
-    placed = list(wanted)
-    edge = top - gap
+    crowds: list[list[float]] = []
     for i in order:
-        edge = placed[i] = max(wanted[i], edge + gap)
+        crowds.append([wanted[i]])
+        while len(crowds) > 1 and _end(crowds[-2], gap) > _start(crowds[-1], gap):
+            last = crowds.pop()
+            crowds[-1] += last
+    placed = [0.0] * len(wanted)
+    heights = [_start(crowd, gap) + gap * (at + 0.5) for crowd in crowds for at in range(len(crowd))]
     edge = bottom + gap
-    for i in reversed(order):
-        edge = placed[i] = min(placed[i], edge - gap)
+    for at in reversed(range(len(heights))):  # nothing below the bottom, then nothing above the top
+        edge = heights[at] = min(heights[at], edge - gap)
+    edge = top - gap
+    for i, height in zip(order, heights, strict=True):
+        edge = placed[i] = max(height, edge + gap)
     return placed
+
+
+def _start(crowd: Sequence[float], gap: float) -> float:
+    return sum(crowd) / len(crowd) - gap * len(crowd) / 2
+
+
+def _end(crowd: Sequence[float], gap: float) -> float:
+    return sum(crowd) / len(crowd) + gap * len(crowd) / 2
 
 
 def beside(

@@ -91,11 +91,13 @@ function drawLevels(context: CanvasRenderingContext2D, levels: Level[], y: Scale
     context.lineTo(right, at);
     context.stroke();
     context.setLineDash([]);
-    context.strokeStyle = theme.line;
+    context.strokeStyle = theme.muted;
+    context.globalAlpha = 0.5;
     context.beginPath();
     context.moveTo(right, at);
     context.lineTo(right + 7, places[i] ?? at);
     context.stroke();
+    context.globalAlpha = 1;
     context.fillStyle = kind === "beaten" ? theme.muted : theme.ink;
     context.fillText(label, right + 10, places[i] ?? at);
   });

@@ -9,14 +9,29 @@ export interface Box {
   bottom: number;
 }
 
-/** Heights near the wanted ones, in the same order, at least `gap` apart and within bounds where there is room. */
+const middle = (crowd: number[]): number => crowd.reduce((sum, height) => sum + height, 0) / crowd.length;
+
+/**
+ * Heights in the order of the wanted ones, at least `gap` apart, and within bounds where there is room. Where they
+ * crowd they stand around the middle of what they want.
+ */
 export function spread(wanted: number[], gap: number, top: number, bottom: number): number[] {
   const order = wanted.map((_, i) => i).sort((a, b) => (wanted[a] ?? 0) - (wanted[b] ?? 0));
+  const start = (crowd: number[]): number => middle(crowd) - (gap * crowd.length) / 2;
+  const crowds: number[][] = [];
+  for (const i of order) {
+    let crowd = [wanted[i] ?? 0];
+    for (let above = crowds.at(-1); above && start(above) + gap * above.length > start(crowd); above = crowds.at(-1)) {
+      crowd = [...above, ...crowd];
+      crowds.pop();
+    }
+    crowds.push(crowd);
+  }
+  const heights = crowds.flatMap((crowd) => crowd.map((_, at) => start(crowd) + gap * (at + 0.5)));
   const placed = [...wanted];
-  let edge = top - gap;
-  for (const i of order) placed[i] = edge = Math.max(wanted[i] ?? 0, edge + gap);
-  edge = bottom + gap;
-  for (const i of order.reverse()) placed[i] = edge = Math.min(placed[i] ?? 0, edge - gap);
+  // Nothing below the bottom, then nothing above the top.
+  heights.reduceRight((edge, height, at) => (heights[at] = Math.min(height, edge - gap)), bottom + gap);
+  order.reduce((edge, i, at) => (placed[i] = Math.max(heights[at] ?? 0, edge + gap)), top - gap);
   return placed;
 }
 

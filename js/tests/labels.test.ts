@@ -5,7 +5,9 @@ const bounds = { left: 0, top: 0, right: 200, bottom: 100 };
 
 it("leaves heights alone that are far apart, and spreads the others in their order", () => {
   expect(spread([90, 10, 50], 13, 0, 100)).toEqual([90, 10, 50]);
-  expect(spread([50, 52, 51], 10, 0, 100)).toEqual([50, 70, 60]);
+  expect(spread([50, 52, 51], 10, 0, 100)).toEqual([41, 61, 51]);
+  expect(spread([20, 24, 40], 10, 0, 100)).toEqual([17, 27, 40]);
+  expect(spread([20, 24, 30], 10, 0, 100).map((height) => Math.round(10 * height) / 10)).toEqual([14.7, 24.7, 34.7]);
 });
 
 it("keeps labels within bounds", () => {
