@@ -17,7 +17,7 @@ from attn_widgets.api.state import remember
 from attn_widgets.api.teaching import remember_teacher
 from attn_widgets.errors import TrainingError
 from attn_widgets.history import Progress, Validation
-from attn_widgets.models import MODELS, NGram
+from attn_widgets.models import NGram, make_model
 from attn_widgets.run import Run, record_moment
 from attn_widgets.text.batches import Data
 from attn_widgets.training import count_run, fit, is_main_process
@@ -50,7 +50,7 @@ def fit_run(plan: Plan, folder: Path, tokens: Data, *, resume: bool, quiet: bool
         report = with_rungs(view, tokens, run.tokenizer.vocab_size)
 
     def record(step: int, _model: nn.Module) -> None:
-        record_moment(run.folder, step, model, run.tokenizer, plan.probe)
+        record_moment(run.folder, step, model, run.tokenizer, plan.probe, plan.corpus.labels)
 
     if isinstance(model, NGram):
         count_run(model, tokens, run.folder)
@@ -84,7 +84,7 @@ def fresh_model(plan: Plan) -> Any:
     """Return a model whose weights are a function of the seed; torch's own random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.config.seed)
-        return MODELS[plan.model_config.model](plan.model_config, plan.tokenizer.vocab_size)
+        return make_model(plan.model_config, plan.tokenizer.vocab_size, len(plan.corpus.labels))
 
 
 def score_fold(plan: Plan, tokens: Data, folder: Path, teacher: Any = None) -> Validation | None:

@@ -106,7 +106,9 @@ def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[s
 
 def _corpus(source: Source, text: Any, model: ModelConfig, config: TrainConfig) -> Corpus:
     corpus = load_corpus(source, text=text, validation=config.validation, seed=config.seed, pairs=model.reads_pairs)
-    return for_encoder(corpus, model) if model.model == "encoder" else corpus
+    if model.model != "encoder":
+        return corpus
+    return for_encoder(corpus, model, corpus.tokenizer if config.tokenizer == "auto" else config.tokenizer)
 
 
 def encode(plan: Plan, scratch: Path) -> TokenFiles | MaskedFiles | PairFiles | ClassFiles:

@@ -72,7 +72,9 @@ def summary(run: Run) -> str:
         parts.append(repr(run.skills()))
     if run.corpus.task_from is not None:
         parts.append(repr(run.score()))
-    if best is not None:
+    if best is not None and run.model_config.model == "encoder" and run.corpus.labels:
+        parts.append(f"{best.loss:.3f} nats per class")
+    elif best is not None:
         floor = "" if run.corpus.floor is None else f", the grammar's floor {run.corpus.floor:.3f}"
         parts.append(
             f"perplexity {run.perplexity:.3f}; {best.loss:.3f} nats per token{floor}; "

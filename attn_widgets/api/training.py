@@ -18,6 +18,8 @@ from attn_widgets.errors import ConfigError, TrainingInterrupted
 from attn_widgets.flags import VERBS, build, help_text, keywords
 from attn_widgets.progress import is_plain
 from attn_widgets.text.batches import Data
+from attn_widgets.text.class_files import ClassFiles
+from attn_widgets.text.pair_files import PairFiles
 from attn_widgets.training import is_main_process
 
 if TYPE_CHECKING:
@@ -122,7 +124,8 @@ def _print_summary(run: Run) -> None:
 
 
 def _first_line(plan: Plan, tokens: Data) -> str:
+    long = tokens.lengths_note(plan.model_config.context) if isinstance(tokens, PairFiles | ClassFiles) else ""
     return (
-        f"{plan.corpus.name}: {plan.corpus.source}; {tokens.describe()}, "
+        f"{plan.corpus.name}: {plan.corpus.source}; {tokens.describe()}, {f'{long}, ' if long else ''}"
         f"vocabulary of {plan.tokenizer.vocab_size:,} {plan.tokenizer.kind} tokens"
     )

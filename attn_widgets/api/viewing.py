@@ -71,6 +71,8 @@ view.__doc__ = f"{view.__doc__}\n    {help_text(VERBS['view'], 'Flags:', everyth
 
 def _probe(run: Run) -> str:
     """Text whose attention was recorded during training."""
+    if run.model_config.reads_pairs and run.corpus.pair is not None:
+        return run.corpus.pair[0]
     return run.corpus.prompt if run.train_config.probe is None else run.train_config.probe
 
 
@@ -90,6 +92,8 @@ def _ablate(run: Run, text: str | Generation, trace: AttentionTrace) -> Callable
 
     Positions that end with the context may have dropped the beginning of a generation.
     """
+    if run.model_config.model == "encoder" or run.model_config.reads_pairs:
+        return partial(run.ablation, text)
     rows = len(text.prompt_ids) + len(text.ids) if isinstance(text, Generation) else len(trace.tokens)
     whole = run.model_config.positions == "rotary" or rows <= run.model_config.context
     return partial(run.ablation, text) if whole and rows == len(trace.tokens) else None

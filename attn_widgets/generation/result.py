@@ -33,7 +33,8 @@ class Generation:
     entropies
         float32, nats, of the distribution that each token was chosen from, before temperature and filters.
     stop_reason
-        ``length``, ``stop`` (a stop string), ``end`` (the end token), ``time`` or ``interrupted``.
+        ``length``, ``stop`` (a stop string), ``end`` (the end token), ``time``, ``interrupted``, or ``done`` where
+        all that was asked is told: hidden tokens, a class.
     notes
         Lines for the person: unknown words of the prompt, tokens that did not fit.
     seconds
@@ -54,6 +55,8 @@ class Generation:
     _meta: Callable[[], Meta] = field(compare=False)
     _retrace: Callable[[], AttentionTrace] | None = field(default=None, compare=False)
     _between: str = ""
+    _spans: tuple[tuple[str, int | None], ...] | None = None
+    """Pieces of `text`, each with the number of its token or None; None where the text is that of `ids` in order."""
 
     @property
     def tokens_per_second(self) -> float:
@@ -91,18 +94,26 @@ class Generation:
         return f"Generation({shown!r}, tokens={len(self.ids)}, stop_reason={self.stop_reason!r})"
 
     def _repr_html_(self) -> str:
-        pieces = split_text(self._tokenizer.decode, self._context, self.ids)
+        pieces = self._spans
+        if pieces is None:
+            added = split_text(self._tokenizer.decode, self._context, self.ids)
+            pieces = tuple((piece, at) for at, piece in enumerate(added))
         spans, left = [], len(self.text)
-        for piece, token, probability, entropy in zip(
-            pieces, self.tokens, self.probabilities, self.entropies, strict=True
-        ):
+        for piece, at in pieces:
             shown, left = piece[:left], left - len(piece[:left])
-            title = html.escape(f"{token}  p = {probability:.2f}, entropy {entropy:.2f} nats")
-            style = f"border-bottom:2px solid rgba(64,132,214,{probability:.2f})"
-            spans.append(f'<span title="{title}" style="{style}">{html.escape(shown)}</span>' if shown else "")
+            spans.append(self._span(html.escape(shown), at) if shown else "")
         notes = "".join(f'<div style="opacity:.7">{html.escape(note)}</div>' for note in self.notes)
         text = f'<span style="opacity:.7">{html.escape(self.prompt + self._between)}</span>{"".join(spans)}'
         return f'<div style="white-space:pre-wrap">{text}</div>{notes}'
+
+    def _span(self, shown: str, at: int | None) -> str:
+        """Underline a piece of the text as its token was likely."""
+        if at is None:
+            return f"<span>{shown}</span>"
+        probability = self.probabilities[at]
+        told = f"{self.tokens[at]}  p = {probability:.2f}, entropy {self.entropies[at]:.2f} nats"
+        style = f"border-bottom:2px solid rgba(64,132,214,{probability:.2f})"
+        return f'<span title="{html.escape(told)}" style="{style}">{shown}</span>'
 
     @property
     def _context(self) -> tuple[int, ...]:

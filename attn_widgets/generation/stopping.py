@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Literal, Self
 
-StopReason = Literal["length", "stop", "end", "time", "interrupted"]
+StopReason = Literal["length", "stop", "end", "time", "interrupted", "done"]
 
 _UNFINISHED = "\ufffd"  # what a decoder shows for bytes that are not (yet) a character
 

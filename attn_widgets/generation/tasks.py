@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from attn_widgets.capture.reading import device_of, evaluating
-from attn_widgets.models import LanguageModel, PairModel
+from attn_widgets.models import EncoderModel, LanguageModel, PairModel
 from attn_widgets.text.batches import IGNORED, Batch
+from attn_widgets.text.class_files import ClassFiles
+from attn_widgets.text.lengths import halvings
 from attn_widgets.text.metrics import by_group
 from attn_widgets.text.pair_files import PairFiles
 from attn_widgets.text.tasks import Item, Task, rare_words
@@ -89,6 +91,8 @@ class _Tally:
     items: Sequence[Item]
     rare_ids: np.ndarray
     shift: int
+    joins: int | None
+    """Tokens that a longer source is joined into (``--lengths convolve``); None where each has a column of its own."""
     right: np.ndarray = field(init=False)
     asked: np.ndarray = field(init=False)
     rare: list[int] = field(default_factory=lambda: [0, 0])
@@ -110,17 +114,18 @@ class _Tally:
         first = (batch.targets != IGNORED).argmax(1)
         for at, row in enumerate(rows):
             item = self.items[row]
+            size = 1 if self.joins is None else 1 << halvings(int(batch.inputs[1][at]), self.joins)
             for places, sums in ((item.keys, self.on_keys), (item.mislead, self.on_distractor)):
                 if not places:
                     continue
-                columns = [place + self.shift for place in places]
+                columns = sorted({(place + self.shift) // size for place in places})
                 if max(columns) >= weights.shape[-1]:
                     continue
                 for head, mass in enumerate(weights[at, :, first[at], columns].sum(-1).tolist()):
                     sums.setdefault((layer, head), []).append(mass)
 
 
-def score_task(model: LanguageModel | PairModel, files: PairFiles, task: Task) -> TaskScore:
+def score_task(model: LanguageModel | PairModel | EncoderModel, files: PairFiles | ClassFiles, task: Task) -> TaskScore:
     """Score the test items of a task.
 
     Parameters
@@ -128,13 +133,14 @@ def score_task(model: LanguageModel | PairModel, files: PairFiles, task: Task) -
     model
         In any mode; it is put back into it.
     files
-        The task's ids, joined for a language model.
+        The task's ids, joined for a language model; texts and classes for a classifier.
     task
         Its items.
     """
-    rare = sorted(rare_words(task))
+    rare = sorted(rare_words(task)) if isinstance(files, PairFiles) else []  # a class has no words
     ids = [i for word in rare for i in files.tokenizer.encode(word) if i != files.tokenizer.unknown_id]
-    tally = _Tally(task.test, np.array(sorted(set(ids)), int), 1 if files.joined else 0)
+    joins = model.config.context if model.config.lengths == "convolve" else None
+    tally = _Tally(task.test, np.array(sorted(set(ids)), int), 1 if files.joined else 0, joins)
     device, looks = device_of(model), any(item.keys for item in task.test)
     with evaluating(model), torch.inference_mode():
         for rows, batch in files.test_batches(model.config.context, AT_ONCE):

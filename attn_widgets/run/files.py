@@ -30,13 +30,15 @@ class CorpusNote:
     grammar: str | None
     task_from: str | None = None
     pair: tuple[str, str] | None = None
+    labels: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, corpus: Corpus) -> CorpusNote:
         """Take from a corpus what is to be remembered."""
         return cls(
-            corpus.name, corpus.source, corpus.prompt, corpus.floor, corpus.grammar, corpus.task_from, corpus.pair
-        )
+            corpus.name, corpus.source, corpus.prompt, corpus.floor, corpus.grammar, corpus.task_from, corpus.pair,
+            corpus.labels,
+        )  # fmt: skip
 
 
 class Description(NamedTuple):

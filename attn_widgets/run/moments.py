@@ -8,6 +8,7 @@ whichever leaves room for more tokens.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from attn_widgets.capture import capture_trace, pair_trace
-from attn_widgets.models import LanguageModel, PairModel
+from attn_widgets.models import EncoderModel, LanguageModel, PairModel
+from attn_widgets.run.encoders import TextReader
 from attn_widgets.run.pairs import answered
 from attn_widgets.text.tasks import SEPARATOR
 from attn_widgets.text.tokenizers import Tokenizer
@@ -28,13 +30,21 @@ LIMIT = 2_000_000 // 8 - 20_000
 
 
 def record_moment(
-    folder: Path, step: int, model: LanguageModel | PairModel, tokenizer: Tokenizer, probe: str | tuple[str, str]
+    folder: Path,
+    step: int,
+    model: LanguageModel | PairModel | EncoderModel,
+    tokenizer: Tokenizer,
+    probe: str | tuple[str, str],
+    labels: Sequence[str] = (),
 ) -> None:
     """Write a trace of the probe after `step` steps into a run's folder: of a text, or of a source and its target."""
     meta: Meta = {"text": probe if isinstance(probe, str) else f" {SEPARATOR} ".join(probe), "step": step}
-    trace = (
-        _of_text(model, tokenizer, probe, meta) if isinstance(probe, str) else _of_pair(model, tokenizer, probe, meta)
-    )
+    if not isinstance(probe, str):
+        trace = _of_pair(model, tokenizer, probe, meta)
+    elif isinstance(model, EncoderModel):
+        trace = TextReader(model, tokenizer, labels).probe(probe, meta)
+    else:
+        trace = _of_text(model, tokenizer, probe, meta)
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     compact(trace, LIMIT).save(folder / FOLDER / f"step-{step:06d}.safetensors")
 
@@ -47,7 +57,8 @@ def _of_text(model: Any, tokenizer: Tokenizer, text: str, meta: Meta) -> Attenti
 
 
 def _of_pair(model: Any, tokenizer: Tokenizer, pair: tuple[str, str], meta: Meta) -> AttentionTrace:
-    source, target = (tokenizer.encode(text)[: model.config.context - 1] for text in pair)
+    source, target = (tokenizer.encode(text) for text in pair)
+    source, target = source[: None if model.config.widens else model.config.context], target[: model.config.context - 1]
     return pair_trace(model, answered(tokenizer, source.tolist(), target.tolist()), tokenizer.token, meta=meta)
 
 

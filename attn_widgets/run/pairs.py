@@ -18,6 +18,7 @@ from attn_widgets.generation.decode import Decoded, ablated_heads
 from attn_widgets.generation.recording import Choices
 from attn_widgets.generation.result import Generation
 from attn_widgets.models import PairModel
+from attn_widgets.run.sources import fitted
 from attn_widgets.text.tasks import SEPARATOR
 from attn_widgets.text.tokenizers import Tokenizer
 from attn_widgets.trace import AttentionTrace
@@ -51,7 +52,7 @@ def write_answer(
                 "which writes the likeliest answer; try --beams 4 or nothing"
             )
     began, end = time.perf_counter(), _end(tokenizer)
-    ids, heads = source_ids(model, tokenizer, source), ablated_heads(config.ablate)
+    (ids, cut), heads = source_ids(model, tokenizer, source), ablated_heads(config.ablate)
     with evaluating(model):
         (found,) = translate(
             model, ids[None], torch.tensor([len(ids)], device=ids.device), end_id=end, beams=config.beams,
@@ -68,7 +69,7 @@ def write_answer(
     )  # fmt: skip
     return Generation(
         source, text, found.ids, tuple(tokenizer.tokens([end, *found.ids])[1:]), *choices.arrays(),
-        decoded.stop_reason, tuple(notes), decoded.seconds, decoded, tokenizer,
+        decoded.stop_reason, (*notes, *cut), decoded.seconds, decoded, tokenizer,
         lambda: {"model": model_hash(model), **meta},
         (lambda: trace_answer(model, tokenizer, source, found.ids, config.ablate, meta)) if trace else None,
         f" {SEPARATOR} ",
@@ -79,7 +80,7 @@ def trace_answer(
     model: PairModel, tokenizer: Tokenizer, source: str, target: Sequence[int], ablate: Sequence[str], meta: Meta
 ) -> AttentionTrace:
     """Trace every step in which `target` was written, the one that ends it included."""
-    pair = answered(tokenizer, source_ids(model, tokenizer, source).tolist(), target)
+    pair = answered(tokenizer, source_ids(model, tokenizer, source)[0].tolist(), target)
     return pair_trace(model, pair, tokenizer.token, ablate=ablated_heads(ablate), meta=meta)
 
 
@@ -90,23 +91,16 @@ def answered(tokenizer: Tokenizer, source: Sequence[int], target: Sequence[int])
     return Pair(np.array(source), fed, [tokenizer.token(i) for i in source], tokenizer.tokens(fed))
 
 
-def source_ids(model: PairModel, tokenizer: Tokenizer, source: str) -> Tensor:
-    """Ids of a source, on the model's device; checked.
+def source_ids(model: PairModel, tokenizer: Tokenizer, source: str) -> tuple[Tensor, list[str]]:
+    """Ids of a source as it is read, on the model's device, and notes on what was too long.
 
     Raises
     ------
     ConfigError
         When there are none, or more than the model reads.
     """
-    ids = tokenizer.encode(source)
-    if not len(ids):
-        raise ConfigError("the source is empty; give the text to answer or to translate")
-    if len(ids) > model.config.context:
-        raise ConfigError(
-            f"the source has {len(ids)} tokens, and --context {model.config.context} is the longest that is read; "
-            "give a shorter one, or train with a larger --context"
-        )
-    return torch.from_numpy(ids.astype(np.int64)).to(device_of(model))
+    ids, notes = fitted(tokenizer.encode(source), model.config, "the source")
+    return torch.from_numpy(ids.astype(np.int64)).to(device_of(model)), notes
 
 
 def _choices(model: PairModel, source: Tensor, target: Sequence[int], heads: Sequence[tuple[int, int]]) -> Choices:

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from attn_widgets.capture import Ablation, capture_trace, compare_ablation, compare_pair_ablation, model_hash
-from attn_widgets.config import GenerateConfig, ModelConfig, TrainConfig
+from attn_widgets.capture import Ablation, compare_ablation, compare_pair_ablation
+from attn_widgets.config import ModelConfig, TrainConfig
 from attn_widgets.errors import AttnError, ConfigError, RunError
-from attn_widgets.flags.options import checked, nearest, options
-from attn_widgets.generation.decode import ablated_heads, generate_tokens
-from attn_widgets.generation.result import Generation, GenerationInterrupted, joins
+from attn_widgets.generation.decode import ablated_heads
+from attn_widgets.generation.result import Generation
 from attn_widgets.generation.skills import SkillTable, score_skills
-from attn_widgets.generation.tasks import TaskScore, score_task
+from attn_widgets.generation.tasks import TaskScore
 from attn_widgets.history import History
-from attn_widgets.models import MODELS
+from attn_widgets.models import make_model
+from attn_widgets.run.encoders import TextReader, write_read
 from attn_widgets.run.facts import as_table, facts
 from attn_widgets.run.files import CorpusNote, Description, find_run, read_description, read_history, write_description
+from attn_widgets.run.given import as_texts, options_of
 from attn_widgets.run.moments import read_moments
 from attn_widgets.run.pairs import answered, write_answer
-from attn_widgets.text.corpus import Corpus, open_task
-from attn_widgets.text.pairs import encode_pairs
+from attn_widgets.run.scores import kept_skills, task_score
+from attn_widgets.run.texts import trace_ids, write_on
+from attn_widgets.text.corpus import Corpus
+from attn_widgets.text.encoder_corpus import without_masks
 from attn_widgets.text.sentences import skill_items
 from attn_widgets.text.tasks import SEPARATOR
 from attn_widgets.text.tokenizers import Tokenizer
 from attn_widgets.trace import AttentionTrace
-from attn_widgets.trace.blocks import Meta
 from attn_widgets.training.checkpoint import Which, load_weights, pointers
 from attn_widgets.training.search import SearchResult, read_search
-from attn_widgets.training.storage import write_file
 
 Made = TypeVar("Made")
 
@@ -106,7 +107,7 @@ class Run:
         trace: bool = True,
         **given: Any,
     ) -> Generation:
-        """Continue a prompt.
+        """Continue a prompt, answer a source, fill in the ``‹mask›`` of a text, or tell its class.
 
         Parameters
         ----------
@@ -126,37 +127,24 @@ class Run:
         GenerationInterrupted
             When interrupted; its ``generation`` is what there is.
         """
-        config, text = _config(given), self.corpus.prompt if prompt is None else prompt
-        model = self.model
+        config, text = options_of(given), self.corpus.prompt if prompt is None else prompt
+        if not isinstance(text, str):
+            raise ConfigError(f"the prompt must be text; given {type(text).__name__}")
+        write, text = self._writer(text)
+        return write(
+            text, config, meta=self._meta(text, config.ablate), notes=self._notes(text), on_text=on_text, trace=trace
+        )
+
+    def _writer(self, text: str) -> tuple[Callable[..., Generation], str]:
+        """Choose what writes, by the kind of model, and the text as it is asked."""
         if self.model_config.reads_pairs:
-            meta = self._meta(text, config.ablate)
-            notes = self._notes(text, "the source")
-            return write_answer(
-                model, self.tokenizer, text, config, meta=meta, notes=notes, on_text=on_text, trace=trace
-            )
-        if config.beams > 1 or config.length_penalty:
-            raise ConfigError(
-                f"--beams {config.beams} and --length-penalty {config.length_penalty:g} are for models that read "
-                f"pairs; --model {self.model_config.model} samples: try --top-k or --temperature"
-            )
-        text = self._asked(text)
-        ids, notes = self._encode(text, "the prompt")
-        decoded = generate_tokens(
-            model, ids.tolist(), config, end_id=self.tokenizer.end_id, decode=self.tokenizer.decode,
-            joins=joins(self.tokenizer, text), on_text=on_text, trace=trace,
-        )  # fmt: skip
-        tokens = self.tokenizer.tokens([*decoded.prompt_ids, *decoded.ids])[len(decoded.prompt_ids) :]
-        about = self._meta(text + decoded.text, config.ablate)
-        read = np.array([*decoded.prompt_ids, *decoded.ids])
-        generation = Generation(
-            text, decoded.text, tuple(decoded.ids), tuple(tokens), *decoded.choices.arrays(), decoded.stop_reason,
-            (*notes, *decoded.notes), decoded.seconds, decoded, self.tokenizer,
-            lambda: {"model": model_hash(model), **about},
-            (lambda: self._traced(read, config.ablate, about)) if trace else None,
-        )  # fmt: skip
-        if decoded.stop_reason == "interrupted":
-            raise GenerationInterrupted(generation)
-        return generation
+            return partial(write_answer, self.model, self.tokenizer), text
+        if self.model_config.model == "encoder":
+            return partial(write_read, self._reader()), text
+        return partial(write_on, self.model, self.tokenizer), self._asked(text)
+
+    def _reader(self) -> TextReader:
+        return TextReader(self.model, self.tokenizer, self.corpus.labels)
 
     def trace(self, text: str | None = None, ablate: Sequence[str] = ()) -> AttentionTrace:
         """Read a text (the corpus's prompt when None) and keep what every head looks at.
@@ -170,23 +158,24 @@ class Run:
         """
         text = self.corpus.prompt if text is None else text
         if self.model_config.reads_pairs:
-            return self.generate(text, ablate=tuple(_texts(ablate))).trace
-        ids, notes = self._encode(text, "the text")
+            return self.generate(text, ablate=tuple(as_texts(ablate))).trace
+        ids, notes = self._encode(text)
         meta = {"run": self.name, "text": text, **({"notes": "; ".join(notes)} if notes else {})}
-        return self._traced(ids, _texts(ablate), meta)
-
-    def _traced(self, ids: np.ndarray, ablate: Sequence[str], meta: Meta) -> AttentionTrace:
-        heads, shown = ablated_heads(ablate), self.tokenizer
-        return capture_trace(self.model, ids, shown.tokens(ids), shown.token, ablate=heads, meta=meta)
+        if self.model_config.model == "encoder":
+            return self._reader().trace(ids, as_texts(ablate), meta)
+        return trace_ids(self.model, self.tokenizer, ids, as_texts(ablate), meta)
 
     def ablation(self, text: str | Generation, heads: Sequence[str]) -> Ablation:
         """Predictions after every token of a text or a generation, with all heads and without `heads`."""
         if self.model_config.reads_pairs:
             told = self.generate(text) if isinstance(text, str) else text
             pair = answered(self.tokenizer, told.prompt_ids, told.ids)
-            return compare_pair_ablation(self.model, pair, self.tokenizer.token, ablated_heads(_texts(heads)))
-        ids = self._encode(text, "the text")[0] if isinstance(text, str) else [*text.prompt_ids, *text.ids]
-        return compare_ablation(self.model, np.asarray(ids), self.tokenizer.token, ablated_heads(_texts(heads)))
+            return compare_pair_ablation(self.model, pair, self.tokenizer.token, ablated_heads(as_texts(heads)))
+        if self.model_config.model == "encoder":
+            read = self._encode(text)[0] if isinstance(text, str) else np.asarray(text.prompt_ids)
+            return self._reader().ablation(read, as_texts(heads))
+        ids = self._encode(text)[0] if isinstance(text, str) else [*text.prompt_ids, *text.ids]
+        return compare_ablation(self.model, np.asarray(ids), self.tokenizer.token, ablated_heads(as_texts(heads)))
 
     def skills(self, ablate: Sequence[str] = ()) -> SkillTable:
         """Accuracy of every skill of the ``sentences`` corpus, and the head that does it.
@@ -198,10 +187,10 @@ class Run:
         """
         if self.corpus.grammar != "sentences":
             raise RunError(f"skills are scored on the corpus 'sentences'; this run was trained on {self.corpus.name!r}")
-        heads = ablated_heads(_texts(ablate))
+        heads = ablated_heads(as_texts(ablate))
         if heads:
             return score_skills(self.model, self.tokenizer, skill_items(), heads)
-        return self._of_checkpoint("best", self._load_skills, "skills")
+        return self._of_checkpoint("best", lambda: kept_skills(self.folder, self.model, self.tokenizer), "skills")
 
     def score(self) -> TaskScore:
         """Share of right answers to the test items of the task that the run was trained on.
@@ -213,7 +202,7 @@ class Run:
         """
         if self.corpus.task_from is None:
             raise RunError(f"this run was trained on {self.corpus.name!r}, which is no task; try run.skills()")
-        return self._of_checkpoint("best", self._load_score, "score")
+        return self._of_checkpoint("best", lambda: task_score(self.model, self._described), "score")
 
     @property
     def search(self) -> SearchResult | None:
@@ -234,14 +223,18 @@ class Run:
         history = self.history if pointers(self.folder) else None
         return as_table(facts(self.folder, self._described, history))
 
-    def _encode(self, text: str, what: str) -> tuple[np.ndarray, list[str]]:
-        """Ids with the start token, and a note on what the vocabulary lacks."""
+    def _encode(self, text: str) -> tuple[np.ndarray, list[str]]:
+        """Ids of a text to trace, with the start token, and notes: what the vocabulary lacks, what did not fit."""
         if not isinstance(text, str):
-            raise ConfigError(f"{what} must be text; given {type(text).__name__}")
-        return self.tokenizer.encode_prompt(text), self._notes(text, what)
+            raise ConfigError(f"the text must be text; given {type(text).__name__}")
+        if self.model_config.model == "encoder":
+            ids, cut = self._reader().ids(text)
+            return ids, [*self._notes(text, "the text"), *cut]
+        return self.tokenizer.encode_prompt(text), self._notes(text, "the text")
 
-    def _notes(self, text: str, what: str) -> list[str]:
-        unknown = self.tokenizer.unknown(text)
+    def _notes(self, text: str, what: str = "") -> list[str]:
+        what = what or ("the source" if self.model_config.reads_pairs else "the prompt")
+        unknown = self.tokenizer.unknown(without_masks(text) if self.model_config.model == "encoder" else text)
         kind = "characters" if self.tokenizer.kind == "char" else "words"
         listed = ", ".join(map(repr, unknown[:8])) + (f" and {len(unknown) - 8} more" if len(unknown) > 8 else "")
         return [f"{what} has {kind} that the model never saw, read as ‹unknown›: {listed}"] if unknown else []
@@ -268,7 +261,7 @@ class Run:
         return made
 
     def _load_model(self) -> Any:
-        model = MODELS[self.model_config.model](self.model_config, self.tokenizer.vocab_size)
+        model = make_model(self.model_config, self.tokenizer.vocab_size, len(self.corpus.labels))
         try:
             model.load_state_dict(load_weights(self.folder, "best"))
         except RuntimeError as error:
@@ -278,37 +271,3 @@ class Run:
                 f"run {self.name!r}: its weights do not fit its options; train again with --overwrite"
             ) from error
         return model.eval()
-
-    def _load_skills(self) -> SkillTable:
-        path, checkpoint = self.folder / "skills.json", pointers(self.folder)["best"]
-        try:
-            found = json.loads(path.read_bytes())
-            if found["checkpoint"] == checkpoint:
-                return SkillTable.from_dicts(found["scores"])
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # scored again below
-        scores = score_skills(self.model, self.tokenizer, skill_items())
-        write_file(path, json.dumps({"checkpoint": checkpoint, "scores": scores.to_dicts()}, indent=1).encode())
-        return scores
-
-    def _load_score(self) -> TaskScore:
-        assert self.corpus.task_from is not None
-        task = open_task(self.corpus.task_from)
-        joined = not self.model_config.reads_pairs
-        files = encode_pairs(task, self.tokenizer, joined=joined, limit=1, lengths="truncate")
-        return score_task(self.model, files, task)
-
-
-def _config(given: dict[str, Any]) -> GenerateConfig:
-    """Check keywords as the flags are checked."""
-    known = options((GenerateConfig,))
-    for name in given:
-        if name not in known:
-            near = nearest(name, known) or f"there are {', '.join(known)}"
-            raise ConfigError(f"generate() has no option {name}; check the spelling: {near}")
-    return GenerateConfig(**{name: checked(known[name], value, name) for name, value in given.items()})
-
-
-def _texts(names: str | Sequence[str]) -> Sequence[str]:
-    """Take one name where several are wanted."""
-    return [names] if isinstance(names, str) else names

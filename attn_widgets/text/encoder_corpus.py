@@ -10,7 +10,7 @@ import numpy as np
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.text.corpus import Corpus
-from attn_widgets.text.tokenizers import Tokenizer
+from attn_widgets.text.tokenizers import Kind, Tokenizer
 
 MASK = "‹mask›"
 """Stands where a token is hidden."""
@@ -20,8 +20,15 @@ WRITTEN = re.compile(r"‹mask›|<mask>|\[MASK\]")
 """What a person may write for `MASK`."""
 
 
-def for_encoder(corpus: Corpus, config: ModelConfig) -> Corpus:
-    """Check that an encoder can learn from a corpus; what it is asked at first has a hidden token at its end.
+def for_encoder(corpus: Corpus, config: ModelConfig, kind: Kind) -> Corpus:
+    """Check that an encoder can learn from a corpus, and hide the last token of what it is asked at first.
+
+    Parameters
+    ----------
+    corpus, config
+        What is to be learnt, and by which model.
+    kind
+        What a token is.
 
     Raises
     ------
@@ -37,8 +44,9 @@ def for_encoder(corpus: Corpus, config: ModelConfig) -> Corpus:
         return corpus
     if config.lengths == "convolve":
         raise ConfigError("--lengths convolve joins tokens, and a text has each hidden one told; try --lengths slide")
+    cut = max(0, len(corpus.prompt) - 1) if kind == "char" else corpus.prompt.rfind(" ") + 1
     # Neither the grammar's floor nor its skills are of hidden tokens.
-    return replace(corpus, prompt=f"{corpus.prompt} {MASK}", floor=None, grammar=None)
+    return replace(corpus, prompt=corpus.prompt[:cut] + MASK, floor=None, grammar=None)
 
 
 def masked_ids(tokenizer: Tokenizer, text: str, mask_id: int) -> np.ndarray:
