@@ -14,7 +14,7 @@ from attn_widgets import threads
 
 if TYPE_CHECKING:
     from attn_widgets.api import compare, generate, last_run, train, view
-    from attn_widgets.compare import Comparison
+    from attn_widgets.comparison import Comparison
     from attn_widgets.errors import AttnError
     from attn_widgets.panels.heads import HeadPanel
     from attn_widgets.panels.training import TrainingPanel
@@ -28,7 +28,7 @@ _HOMES = {
     "generate": "attn_widgets.api",
     "view": "attn_widgets.api",
     "compare": "attn_widgets.api",
-    "Comparison": "attn_widgets.compare",
+    "Comparison": "attn_widgets.comparison",
     "last_run": "attn_widgets.api",
     "Run": "attn_widgets.run",
     "Generation": "attn_widgets.run",

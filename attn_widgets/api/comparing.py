@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attn_widgets.api.heavy import load_torch
-from attn_widgets.compare.grid import Cell, cells
+from attn_widgets.comparison.grid import Cell, cells
 from attn_widgets.config import CompareConfig
 from attn_widgets.errors import TrainingInterrupted
 from attn_widgets.flags import VERBS, build, help_text, keywords
 from attn_widgets.progress import is_plain
 
 if TYPE_CHECKING:
-    from attn_widgets.compare import Comparison
+    from attn_widgets.comparison import Comparison
 
 
 def compare(tasks: str | Sequence[str] = (), *, show: bool = True, **options: Any) -> Comparison:
@@ -47,7 +47,7 @@ def compare(tasks: str | Sequence[str] = (), *, show: bool = True, **options: An
     chosen = (tasks,) if isinstance(tasks, str) else tuple(tasks)
     wanted = cells(chosen, config.models, seeds, quick=config.quick)
     load_torch()
-    from attn_widgets.compare.run import gather, run_cells
+    from attn_widgets.comparison.run import gather, run_cells
 
     folder, began = Path(config.folder).expanduser().absolute(), time.monotonic()
 

@@ -42,6 +42,11 @@ def new_search(given: Mapping[str, Any]) -> SearchResult | None:
         return None
     names = {f.name for c in (ModelConfig, TrainConfig) for f in fields(c)}
     grid = read_grid(config.search)
+    if "encoder" in (models := grid.get("model", ())) and len(models) > 1:
+        raise ConfigError(
+            f"--search model={','.join(models)}: an encoder fills in hidden tokens, which cannot be compared with "
+            "writing the next ones; search its options with --model encoder"
+        )
     base = {name: value for name, value in given.items() if name in names and name not in grid}
     search = SearchResult(grid, config.folds, base)
     for choice in search.choices:

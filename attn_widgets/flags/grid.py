@@ -14,7 +14,10 @@ Grid = dict[str, tuple[Any, ...]]
 """Option → the values to try."""
 
 TRUTH = {"true": True, "yes": True, "false": False, "no": False}
-DECIDED = {"validation": "the folds are what is held out; give --folds", "teacher": "give one --teacher"}
+DECIDED = {
+    "validation": "the folds are what is held out; give --folds",
+    "seed": "a seed is nothing to choose, and the folds repeat each training already; give one --seed",
+}
 
 
 def read_grid(words: Sequence[str]) -> Grid:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from attn_widgets.magics.line import Call
 
 if TYPE_CHECKING:
-    from attn_widgets.compare import Comparison
+    from attn_widgets.comparison import Comparison
 
 
 def run(call: Call) -> Comparison:

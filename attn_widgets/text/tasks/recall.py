@@ -11,8 +11,8 @@ from attn_widgets.text.tasks.items import Item, Recipe
 
 KEYS = tuple(consonant + vowel for consonant in "bdfghjklmnprstvz" for vowel in "aeiou")[:64]
 VALUES = tuple(map(str, range(64)))
-PAIRS = (4, 16)  # fewest and most
-TESTED = (4, 8, 12, 16)
+PAIRS = (4, 12)  # fewest and most
+TESTED = (4, 6, 8, 12)
 
 PREFIX = (0, 8)  # words before the segment
 SEGMENT = (7, 12)

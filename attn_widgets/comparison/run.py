@@ -10,9 +10,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from attn_widgets.compare.cell import run_cell, work_alone
-from attn_widgets.compare.grid import Cell
-from attn_widgets.compare.table import Comparison
+from attn_widgets.comparison.cell import run_cell, work_alone
+from attn_widgets.comparison.grid import Cell
+from attn_widgets.comparison.table import Comparison
 
 
 def run_cells(

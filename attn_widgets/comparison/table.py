@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attn_widgets.compare.grid import CONTENDERS, COURSES
+from attn_widgets.comparison.grid import CONTENDERS, COURSES
 from attn_widgets.errors import RunError
 
 Row = dict[str, Any]
@@ -57,7 +57,8 @@ class Comparison:
         tables = {"Share of right answers": self._accuracy()}
         for task, course in COURSES.items():
             if course.shown and self._of(task):
-                tables[f"{task}: share of right tokens by {course.shown}"] = self._by_group(task)
+                what = "tokens" if course.by_token else "answers"
+                tables[f"{task}: share of right {what} by {course.shown}"] = self._by_group(task)
         tables["Claims"] = self._claims()
         return tables
 
@@ -89,8 +90,9 @@ class Comparison:
         groups = list(dict.fromkeys(group for row in self._of(task) for group in row["score"]["groups"]))
         lines = []
         for name in self._names():
-            told = [row["score"]["tokens"] or row["score"]["groups"] for row in self._of(task, name)]
-            if told:
+            kind = "tokens" if COURSES[task].by_token else "groups"
+            told = [row["score"][kind] for row in self._of(task, name)]
+            if any(told):
                 lines.append([name, *(_mean([one[group] for one in told if group in one]) for group in groups)])
         return [["model", *groups], *lines]
 

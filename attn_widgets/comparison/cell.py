@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from attn_widgets.compare.grid import CONTENDERS, COURSES, Cell
+from attn_widgets.comparison.grid import CONTENDERS, COURSES, Cell
 from attn_widgets.config import GenerateConfig, ModelConfig, TrainConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.generation.beam import translate
