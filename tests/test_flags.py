@@ -105,6 +105,11 @@ def test_what_a_search_reads() -> None:
         ("cell=grue", "--search cell=grue: cell must be gru or lstm; given 'grue'; did you mean gru?"),
         ("probe=a", "--search probe=a: --probe is text; numbers, names from a list and switches can be searched"),
         ("validation=0.1", "--search validation=0.1: the folds are what is held out; give --folds"),
+        (
+            "seed=1,2",
+            "--search seed=1,2: a seed is nothing to choose, "
+            "and the folds repeat each training already; give one --seed",
+        ),
         ("name=a", "--search name=a: no option name; try heads=2,4"),
         ("heads=", "--search heads=: give an option and its values, such as heads=2,4"),
         ("heads=2,,4", "--search heads=2,,4: give an option and its values, such as heads=2,4"),
@@ -282,7 +287,7 @@ def choices(config: type, name: str) -> set[str]:
 def test_attention_choices_are_the_mechanisms() -> None:
     from attn_widgets.attention import MECHANISMS
 
-    assert choices(ModelConfig, "attention") == set(MECHANISMS)
+    assert choices(ModelConfig, "attention") == {*MECHANISMS, "none"}
 
 
 def test_tokenizers_and_number_formats_are_those_there_are() -> None:

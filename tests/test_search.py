@@ -167,6 +167,8 @@ def test_the_same_seed_finds_the_same() -> None:
         ("reverse", {"search": {"model": ["recurrent", "seq2seq"], "cell": ["gru"]}, "context": 64}),
         (None, {"search": {"tokenizer": ["char", "word"], "learning_rate": [0.01]}}),
         (None, {"search": {"tied": [True, False]}}),
+        (None, {"search": {"heads": [1, 2]}, "model": "encoder"}),
+        ("classify", {"search": {"dropout": [0.0, 0.2]}, "model": "encoder", "context": 64}),
     ],
 )
 def test_anything_with_values_can_be_searched(corpus: str | None, options: dict[str, Any]) -> None:
@@ -256,6 +258,10 @@ def test_what_diverges_is_said_and_never_chosen() -> None:
         ({"search": {"hed": [2]}}, "--search hed=2: no option hed; did you mean heads?"),
         ({"search": {"steps": [2, 0]}}, "--steps must be at least 1; given 0"),
         ({"search": {"heads": [2]}, "folds": 1}, "--folds must be at least 2; given 1"),
+        (
+            {"search": {"model": ["encoder", "transformer"]}},
+            "--search model=encoder,transformer: an encoder fills in hidden tokens, which cannot be compared with ",
+        ),
         ({"folds": 3}, "--folds 3 needs --search, such as --search heads=2,4"),
         (
             {"search": {"model": ["transformer", "seq2seq"]}},
