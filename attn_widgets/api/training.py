@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from attn_widgets.api import show as shown
+from attn_widgets.api.estimate import count_parameters, estimate_seconds
 from attn_widgets.api.heavy import load_torch
 from attn_widgets.api.plan import Plan, check_options, encode, plan_new, plan_resumed
 from attn_widgets.api.searching import check_choices, new_search, resumed_search, retrained, run_search
@@ -17,7 +18,7 @@ from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, TrainingInterrupted
 from attn_widgets.flags import VERBS, build, help_text, keywords
 from attn_widgets.progress import is_plain
-from attn_widgets.text.batches import Data
+from attn_widgets.text.batches import Data, TokenFiles
 from attn_widgets.text.class_files import ClassFiles
 from attn_widgets.text.pair_files import PairFiles
 from attn_widgets.training import is_main_process
@@ -127,5 +128,15 @@ def _first_line(plan: Plan, tokens: Data) -> str:
     long = tokens.lengths_note(plan.model_config.context) if isinstance(tokens, PairFiles | ClassFiles) else ""
     return (
         f"{plan.corpus.name}: {plan.corpus.source}; {tokens.describe()}, {f'{long}, ' if long else ''}"
-        f"vocabulary of {plan.tokenizer.vocab_size:,} {plan.tokenizer.kind} tokens"
+        f"vocabulary of {plan.tokenizer.vocab_size:,} {plan.tokenizer.kind} tokens{_size(plan, tokens)}"
     )
+
+
+def _size(plan: Plan, tokens: Data) -> str:
+    """Parameters and time, where they can be told without torch."""
+    parameters = count_parameters(plan.model_config, plan.tokenizer.vocab_size)
+    if parameters is None or not isinstance(tokens, TokenFiles):
+        return ""
+    held_out = tokens.validation_count
+    seconds = estimate_seconds(plan.model_config, plan.config, plan.tokenizer.vocab_size, held_out)
+    return f"; {parameters:,} parameters, about {shown.duration(seconds)}"
