@@ -202,3 +202,10 @@ def test_a_part_of_one_token_is_refused(tmp_path: Path):
     tokenizer = train_tokenizer("word", corpus, 100)
     with pytest.raises(CorpusError, match="the validation part of 'text' has 1 token"):
         encode_corpus(corpus, tokenizer, tmp_path, 100)
+
+
+@pytest.mark.parametrize("limit", [50, 10_000])
+def test_a_character_is_a_token_capped_or_not(tmp_path: Path, limit: int) -> None:
+    corpus = load_corpus(text="the cat sat on the mat. " * 100)
+    found = encode_corpus(corpus, train_tokenizer("char", corpus, 100), tmp_path, limit)
+    assert found.validation_characters == found.validation_count

@@ -295,12 +295,12 @@ def _capped(parts: Iterator[tuple[np.ndarray, str]], tokenizer: Tokenizer, limit
     total = characters = 0
     first = 0  # characters of the very first token
     for ids, text in parts:
+        if not total and len(ids) and text:
+            first = tokenizer.characters(text, 1)
         if total + len(ids) > limit:
             room = limit - total
             held.append(ids[:room])
             return np.concatenate(held), characters + tokenizer.characters(text, room) - first, True
-        if not total and len(ids) and text:
-            first = tokenizer.characters(text, 1)
         held.append(ids)
         total += len(ids)
         characters += len(text)
