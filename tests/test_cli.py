@@ -91,7 +91,7 @@ def test_files_and_another_store(capsys: Captured) -> None:
         ("train missing.txt", "missing.txt"),
         ("generate hello", "nothing is trained yet: train first; there is no run in attn_runs yet"),
         ("view hello --run mine", "--run mine: no such run; there is no run in attn_runs yet"),
-        ("trian", "trian: no such command; there are train, generate, view and demo"),
+        ("trian", "trian: no such command; there are train, generate, view, compare and demo"),
         ("demo --steps 3", "demo takes no words and no flags; given --steps 3: use attn-widgets train for it"),
     ],
 )
