@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from attn_widgets.api.holding import recover
 from attn_widgets.api.store import listed, run_names
 from attn_widgets.errors import RunError
 
@@ -67,6 +68,7 @@ def open_run(run: Run | str | None, runs: str | Path) -> Run:
         return last_run(runs)
     if isinstance(run, Run):
         return run
+    recover(runs)
     if not any((folder / "run.json").is_file() for folder in (Path(run), Path(runs) / run)):
         raise RunError(f"--run {run}: no such run; {listed(runs)}")
     return Run.load(run, runs)
@@ -80,6 +82,7 @@ def newest(runs: str | Path) -> str:
     RunError
         When there is none.
     """
+    recover(runs)
     names = run_names(runs)
     if not names:
         raise RunError(f"nothing is trained yet: train first; {listed(runs)}")

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, RunError
-from attn_widgets.training import RunLock, is_main_process
-from attn_widgets.training.search import FILE as SEARCH
+from attn_widgets.training import is_main_process
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 
@@ -75,13 +72,33 @@ def place(store: StoreConfig, default: str) -> Path:
         return existing(runs, store.name, "--resume --name")
     if not folder.exists() or not is_main_process():  # the main process has made it already
         return folder
-    if not (folder / "run.json").exists():
-        raise RunError(f"--name {store.name}: {folder} is no run, and stays; take another name")
-    if not store.overwrite:
-        raise RunError(
-            f"--name {store.name}: this run is there already; add --resume or --overwrite, or take another name"
-        )
+    check_replaceable(folder, store)
     return folder
+
+
+def check_replaceable(folder: Path, store: StoreConfig) -> None:
+    """Refuse to put a new run where there is something that is no run, or a run that is not to be replaced.
+
+    Raises
+    ------
+    RunError
+        One line with what would work.
+    """
+    if folder.exists() and not (folder / "run.json").exists():
+        raise RunError(f"--name {folder.name}: {folder} is no run, and stays; take another name")
+    if folder.exists() and not store.overwrite:
+        raise RunError(
+            f"--name {folder.name}: this run is there already; add --resume or --overwrite, or take another name"
+        )
+
+
+def next_free(folder: Path) -> Path:
+    """Find the next number that no run has: ``text-3`` after ``text-2``."""
+    stem, _, number = folder.name.rpartition("-")
+    if not (stem and number.isdecimal()):
+        stem, number = folder.name, "1"
+    free = (folder.with_name(f"{stem}-{n}") for n in itertools.count(int(number) + 1))
+    return next(path for path in free if not path.exists())
 
 
 def nearest_folder(runs: str | Path) -> Path:
@@ -98,37 +115,6 @@ def nearest_folder(runs: str | Path) -> Path:
         what = "cannot be written to" if there.is_dir() else "is no folder"
         raise RunError(f"--runs {runs}: {there} {what}; give another folder")
     return there
-
-
-@contextmanager
-def held(folder: Path, store: StoreConfig) -> Iterator[Path]:
-    """Hold a run's folder; what was in it is replaced once there is something better.
-
-    An old run is moved aside, and back when no checkpoint of the new one and nothing of a search was
-    written. In the other processes of a launch, which write nothing, the folder is one that is thrown away.
-    """
-    if not is_main_process() and not store.resume:
-        with TemporaryDirectory() as scratch:
-            yield Path(scratch) / folder.name
-        return
-    with RunLock(folder):
-        if store.resume:
-            yield folder
-            return
-        aside = folder.with_name(f".{folder.name}.old")
-        if folder.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-            folder.rename(aside)
-        try:
-            yield folder
-        finally:
-            from attn_widgets.training.checkpoint import pointers  # loads torch
-
-            if not pointers(folder) and not (folder / SEARCH).exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                if aside.exists():
-                    aside.rename(folder)
-            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _numbered(name: str) -> Iterator[str]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from attn_widgets.api import show as shown
 from attn_widgets.api.estimate import count_parameters, estimate_seconds
 from attn_widgets.api.heavy import load_torch
+from attn_widgets.api.holding import held, recover, token_scratch
 from attn_widgets.api.plan import Plan, check_options, encode, plan_new, plan_resumed
 from attn_widgets.api.searching import check_choices, new_search, resumed_search, retrained, run_search
 from attn_widgets.api.source import simplify
-from attn_widgets.api.store import held, nearest_folder
 from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, TrainingInterrupted
 from attn_widgets.flags import VERBS, build, help_text, keywords
@@ -67,14 +66,14 @@ def train(
     if corpus is not None and text is not None:
         raise ConfigError("corpus and text exclude each other; give one of them")
     source = simplify(corpus)
+    recover(store.runs)
     search = None if store.resume else new_search(given)
     first = {**given, **search.choices[0]} if search else given
     plan = (plan_resumed if store.resume else plan_new)(source, text, store, first)
     if store.resume:
         search = resumed_search(plan.folder, given)
-    # A large text's tokens lie beside the runs, on the same disk, while it is trained on.
-    with TemporaryDirectory(prefix=".attn-tokens-", dir=nearest_folder(store.runs)) as scratch:
-        run = _trained(plan, search, store, Path(scratch), quiet=shown.is_quiet(show))
+    with token_scratch(store.runs) as scratch:
+        run = _trained(plan, search, store, scratch, quiet=shown.is_quiet(show))
     if show and is_main_process():
         _print_summary(run)
     return run
