@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from attn_widgets.api.show import in_notebook
@@ -16,7 +17,7 @@ from attn_widgets.run import Generation, Run
 
 
 def generate(
-    prompt: str | None = None, *, run: Run | str | None = None, stream: bool = False, **options: Any
+    prompt: str | None = None, *, run: Run | str | Path | None = None, stream: bool = False, **options: Any
 ) -> Generation:
     """Continue a prompt with a trained run.
 
@@ -25,7 +26,7 @@ def generate(
     prompt
         The text to continue; the corpus's own prompt when None.
     run
-        A run or its name; the last one when None.
+        A run, its name or its folder; the last one when None.
     stream
         Whether to print the text as it comes, and notes behind it.
     **options

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import reprlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from attn_widgets.api.holding import recover
 from attn_widgets.api.store import listed, run_names
-from attn_widgets.errors import RunError
+from attn_widgets.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from attn_widgets.run import Generation, Run
@@ -54,11 +55,13 @@ def last_run(runs: str | Path = "attn_runs") -> Run:
     return _last.run
 
 
-def open_run(run: Run | str | None, runs: str | Path) -> Run:
-    """Return a run: itself, by its name, or the last one.
+def open_run(run: Run | str | Path | None, runs: str | Path) -> Run:
+    """Return a run: itself, by its name or folder, or the last one.
 
     Raises
     ------
+    ConfigError
+        When `run` is something else.
     RunError
         When there is no such run.
     """
@@ -68,6 +71,8 @@ def open_run(run: Run | str | None, runs: str | Path) -> Run:
         return last_run(runs)
     if isinstance(run, Run):
         return run
+    if not isinstance(run, str | Path):
+        raise ConfigError(f"run must be a run or its name; given {reprlib.repr(run)}")
     recover(runs)
     if not any((folder / "run.json").is_file() for folder in (Path(run), Path(runs) / run)):
         raise RunError(f"--run {run}: no such run; {listed(runs)}")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attn_widgets.api.state import last_generation, open_run
-from attn_widgets.capture import Ablation
+from attn_widgets.capture import Ablation, model_hash
 from attn_widgets.config import SourceConfig, ViewConfig
+from attn_widgets.errors import ConfigError
 from attn_widgets.flags import VERBS, build, help_text, keywords
 from attn_widgets.run import Generation, Run
 from attn_widgets.trace import AttentionTrace
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from attn_widgets.panels.heads import HeadPanel
 
 
-def view(text: str | Generation | None = None, *, run: Run | str | None = None, **options: Any) -> HeadPanel:
+def view(text: str | Generation | None = None, *, run: Run | str | Path | None = None, **options: Any) -> HeadPanel:
     """Step through every layer and head of a run on a text.
 
     Parameters
@@ -26,7 +29,7 @@ def view(text: str | Generation | None = None, *, run: Run | str | None = None, 
         A text or a generation; when None, what the run generated last, or else the text that its
         attention was recorded on during training.
     run
-        A run or its name; the last one when None.
+        A run, its name or its folder; the last one when None.
     **options
         Every flag below under its Python name.
 
@@ -44,6 +47,8 @@ def view(text: str | Generation | None = None, *, run: Run | str | None = None, 
 
     given = keywords(VERBS["view"], options)
     config, runs = build(ViewConfig, given), build(SourceConfig, given).runs
+    if not isinstance(text, str | Generation | None):
+        raise ConfigError(f"text must be a text or a generation; given {reprlib.repr(text)}")
     chosen = open_run(run, runs)
     if text is None:
         text = last_generation(chosen) or _probe(chosen)
@@ -51,6 +56,11 @@ def view(text: str | Generation | None = None, *, run: Run | str | None = None, 
         trace, moments = chosen.trace(text), _moments(chosen) if text == _probe(chosen) else []
     else:
         trace, moments = text.trace, []
+        if run is not None and not _wrote(chosen, trace):
+            raise ConfigError(
+                f"--run {chosen.name}: this generation is of run {trace.meta.get('run')!r}, as it was then; "
+                "leave the run out, or generate again"
+            )
     panel = HeadPanel(
         trace,
         layer=config.layer,
@@ -90,10 +100,18 @@ def _moments(run: Run) -> list[tuple[int, AttentionTrace]]:
 def _ablate(run: Run, text: str | Generation, trace: AttentionTrace) -> Callable[[Sequence[str]], Ablation] | None:
     """Return what predicts without heads, where it has the trace's rows.
 
-    Positions that end with the context may have dropped the beginning of a generation.
+    Positions that end with the context may have dropped the beginning of a generation. One that another
+    model wrote, or this one before it was trained on, is shown alone.
     """
+    if isinstance(text, Generation) and not _wrote(run, trace):
+        return None
     if run.model_config.model == "encoder" or run.model_config.reads_pairs:
         return partial(run.ablation, text)
     rows = len(text.prompt_ids) + len(text.ids) if isinstance(text, Generation) else len(trace.tokens)
     whole = run.model_config.positions == "rotary" or rows <= run.model_config.context
     return partial(run.ablation, text) if whole and rows == len(trace.tokens) else None
+
+
+def _wrote(run: Run, trace: AttentionTrace) -> bool:
+    """Whether a generation's trace is of the model that the run holds now."""
+    return bool(trace.meta.get("model") == model_hash(run.model))
