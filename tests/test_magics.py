@@ -204,6 +204,9 @@ def test_config_changes_defaults_and_the_line_wins(shell: InteractiveShell) -> N
     run_cell(shell, "%config AttnMagics.heads = 2")
     assert run_cell(shell, "run = %attn_train $text --resume --name a --steps 3").error is None
     assert shell.user_ns["run"].model_config.heads == 1, "a resumed run keeps its own options"
+    run_cell(shell, "%config AttnMagics.name = 'a'")
+    assert run_cell(shell, "run = %attn_train $text --resume --steps 4").error is None
+    assert (shell.user_ns["run"].name, len(shell.user_ns["run"].history.train)) == ("a", 4)
 
 
 def write_bad_files() -> None:
@@ -238,6 +241,8 @@ BAD = [
     ("%attn_train don't", "a lone quote or backslash in don't; put the whole text in double quotes"),
     ("%attn_train $nothing", "$nothing: no variable of this name; to use the text itself, quote it: '$nothing'"),
     ("%attn_train $number", "the text holds int 7; give a str or a list of str"),
+    ("%attn_train $none", "$none is None; give a text or a list of texts, or no word for the default"),
+    ('%attn_train ""', "'' is no path; give a file, a folder or a glob ('.' is this folder)"),
     ("%attn_train $text more.txt", "$text must be the only corpus; to join several texts, make one list of them"),
     ("%%attn_train more.txt\nbody", "%%attn_train trains on the cell's body; for what its line names use %attn_train"),
     ("%%attn_train\nword", "too short"),
@@ -258,7 +263,7 @@ BAD = [
 
 @pytest.mark.parametrize(("cell", "message"), BAD, ids=[cell for cell, _ in BAD])
 def test_what_cannot_work_is_one_red_line_and_starts_nothing(shell: InteractiveShell, cell: str, message: str) -> None:
-    shell.user_ns.update(text=TEXT, number=7)
+    shell.user_ns.update(text=TEXT, number=7, none=None)
     write_bad_files()
     before = left_behind()
     done = run_cell(shell, cell)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from attn_widgets.errors import RunError
+from attn_widgets.errors import ConfigError, RunError
 from attn_widgets.text.batches import Data
 from attn_widgets.text.corpus import BUILT_IN
 from attn_widgets.text.tasks import TASKS
@@ -19,7 +20,18 @@ Source = str | Path | Sequence[str | Path] | None
 
 
 def simplify(corpus: Source) -> Source:
-    """One word is one word: ``["python-docs"]`` is the built-in corpus."""
+    """One word is one word: ``["python-docs"]`` is the built-in corpus.
+
+    Raises
+    ------
+    ConfigError
+        When it is neither a word nor a path nor a list of these.
+    """
+    if corpus is not None:
+        for word in corpus if isinstance(corpus, list | tuple) else [corpus]:
+            if not isinstance(word, str | Path):
+                given = reprlib.repr(word)
+                raise ConfigError(f"corpus must be a name or paths; given {given}; a text in memory is text=")
     return corpus[0] if isinstance(corpus, (list, tuple)) and len(corpus) == 1 else corpus
 
 
@@ -72,6 +84,8 @@ def checksum(tokens: Data) -> str:
 def _read(folder: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads((folder / FILE).read_bytes())
+        if not isinstance(found, dict) or not found.keys() >= {"corpus", "in_memory", "sum"}:
+            raise ValueError("it does not say which text")
     except (OSError, ValueError) as error:
         raise RunError(f"run {folder.name!r} is damaged: {FILE} ({error}); train again with --overwrite") from error
     return found

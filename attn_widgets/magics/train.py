@@ -25,11 +25,11 @@ def run(call: Call) -> Run:
 def _options(call: Call) -> dict[str, Any]:
     """Give way to the line, where a default of the session cannot stand beside it.
 
-    A resumed run keeps its recorded options, and of ``--steps`` and ``--minutes`` there can be one.
+    A resumed run is found as usual and keeps its recorded options, and of ``--steps`` and ``--minutes`` there can be one.
     """
     defaults = dict(call.defaults)
     if call.given.get("resume"):
-        defaults = {name: value for name, value in defaults.items() if name == "runs"}
+        defaults = {name: value for name, value in defaults.items() if name in ("name", "runs")}
     for given, other in (("steps", "minutes"), ("minutes", "steps"), ("overwrite", "resume")):
         if given in call.given:
             defaults.pop(other, None)
@@ -43,4 +43,6 @@ def _text_in_memory(call: Call) -> Any:
         raise ConfigError("%%attn_train trains on the cell's body; for what its line names use %attn_train")
     if variables and len(call.words) > 1:
         raise ConfigError(f"${variables[0].name} must be the only corpus; to join several texts, make one list of them")
+    if variables and variables[0].value is None:
+        raise ConfigError(f"${variables[0].name} is None; give a text or a list of texts, or no word for the default")
     return variables[0].value if variables else call.cell

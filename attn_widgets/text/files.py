@@ -57,6 +57,8 @@ def find_files(sources: Sequence[str | Path]) -> Found:
     files: dict[Path, Path] = {}
     skipped: list[Path] = []
     for source in sources:
+        if not str(source).strip():
+            raise CorpusError(f"{str(source)!r} is no path; give a file, a folder or a glob ('.' is this folder)")
         named = Path(source).expanduser()
         for path in [named] if named.is_file() else _search(named):
             if path.resolve() in files:
