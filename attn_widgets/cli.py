@@ -6,6 +6,8 @@ main process prints.
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -32,11 +34,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         Exit code: 0, or 2 after an error of the person's (one line on standard error), or 130
-        after an interrupt.
+        after an interrupt, or 141 when nobody reads on (``| head -1``).
     """
     verb, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    _never_fail_to_print()
     try:
-        return _run(verb, rest)
+        code = _run(verb, rest)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # what is still in the buffer goes nowhere, or Python would complain when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except AttnError as error:
         print(f"attn-widgets: {error}", file=sys.stderr)
         return 2
@@ -66,6 +75,13 @@ def _run(verb: str, rest: Sequence[str]) -> int:
         return 0
     _ACTIONS[verb](parsed)
     return 0
+
+
+def _never_fail_to_print() -> None:
+    """Print ``?`` for what the terminal's encoding lacks: no text may end what it reports on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _train(parsed: Parsed) -> None:

@@ -141,6 +141,24 @@ def test_help_and_errors_do_not_load_torch(env: dict[str, str]) -> None:
     assert done.stdout.endswith("[0, 2, 2, 2] False\n")
 
 
+def test_what_the_terminal_cannot_print_ends_nothing(env: dict[str, str]) -> None:
+    Path("русский.txt").write_text("ж и ы. " * 300)
+    for verb in ("train русский.txt --name cp " + FLAGS, "generate ж --run cp --max-new-tokens 3"):
+        command = child("attn_widgets", *verb.split())
+        done = subprocess.run(command, env=env | {"PYTHONIOENCODING": "cp1252"}, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_nobody_reads_on(env: dict[str, str]) -> None:
+    command = child("attn_widgets", "train", "--help-all")
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 def test_control_c_is_code_130_and_resumes(env: dict[str, str]) -> None:
     command = child(
         "attn_widgets", "train", *FLAGS.split(), "--steps", "1000000", "--validate-every", "20", "--name", "x"
