@@ -270,8 +270,7 @@ def test_help_shows_the_common_flags_and_on_request_all(verb: Verb) -> None:
     assert max(map(len, help_text(verb, "x", everything=True).splitlines())) <= 100
 
 
-def test_options_of_one_name_mean_the_same_in_every_verb() -> None:
-    """`%config AttnMagics.seed = 3` sets one default for all of them."""
+def test_options_of_one_name_take_the_same_values_in_every_verb() -> None:
     seen: dict[str, tuple[object, ...]] = {}
     for verb in VERBS.values():
         for o in options(verb.configs).values():

@@ -142,3 +142,8 @@ def test_config_sets_a_default(shell: InteractiveShell) -> None:
 
     assert changed(magics, "train") == {"steps": 5}
     assert changed(magics, "generate") == {"stop": (".",)}
+    for line in ("seed = 3", "generate_minutes = 0.5", "runs = 'store'"):
+        shell.run_line_magic("config", f"AttnMagics.{line}")
+    assert changed(magics, "train") == {"steps": 5, "seed": 3, "runs": "store"}
+    assert changed(magics, "generate") == {"stop": (".",), "minutes": 0.5, "runs": "store"}
+    assert changed(magics, "view") == {"runs": "store"}

@@ -22,7 +22,22 @@ def trait(option: Option) -> TraitType[Any, Any]:
     return made.tag(config=True)
 
 
-OPTIONS = {name: option for verb in VERBS.values() for name, option in options(verb.configs).items()}
+def _names() -> dict[tuple[str, str], str]:
+    """Name the trait of each verb's options: two verbs share one only where it means the same in both.
+
+    The seed of training is ``seed``, that of sampling ``generate_seed``.
+    """
+    names: dict[tuple[str, str], str] = {}
+    first: dict[str, Option] = {}
+    for verb in VERBS.values():
+        for name, option in options(verb.configs).items():
+            same = first.setdefault(name, option).help == option.help
+            names[verb.name, name] = name if same else f"{verb.name}_{name}"
+    return names
+
+
+NAMES = _names()
+OPTIONS = {NAMES[verb.name, name]: o for verb in VERBS.values() for name, o in options(verb.configs).items()}
 
 if TYPE_CHECKING:
     Configured = Magics
@@ -32,6 +47,10 @@ else:
 
 def changed(magics: Magics, verb: str) -> dict[str, Any]:
     """Options of a verb whose default was changed by ``%config``."""
-    found = {name: getattr(magics, name) for name in options(VERBS[verb].configs)}
-    found = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
-    return {name: value for name, value in found.items() if value != OPTIONS[name].default}
+    found: dict[str, Any] = {}
+    for name, option in options(VERBS[verb].configs).items():
+        value = getattr(magics, NAMES[verb, name])
+        value = tuple(value) if isinstance(value, list) else value
+        if value != option.default:
+            found[name] = value
+    return found
