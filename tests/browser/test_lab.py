@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from attn_widgets.panels.colours import palette
+from tests.browser.cells import Cells
+
 SCREENSHOTS = Path(__file__).parent.parent / "screenshots"
+"""The committed pictures, painted anew only with ``ATTN_SCREENSHOTS=1``."""
 
 FOUR_CELLS = [
     "%load_ext attn_widgets",
@@ -123,18 +130,31 @@ def test_a_head_can_be_switched_off(opened: Any) -> None:
     panel.get_by_role("button", name="Switch off").click()
 
 
-@pytest.mark.parametrize("theme", ["Light", "Dark"])
-def test_it_follows_the_theme(opened: Any, theme: str) -> None:
-    opened.set_theme(f"JupyterLab {theme}")
-    background = (
-        "return getComputedStyle(document.querySelector('.jp-Notebook')).getPropertyValue('--jp-layout-color0')"
-    )
-    opened.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === '{str(theme == 'Light').lower()}'")
-    panel = panel_of(opened.page)
+def ground(page: Page, css: str) -> list[int]:
+    """Red, green and blue of what lies behind an element."""
+    colour = page.locator(css).first.evaluate("element => getComputedStyle(element).backgroundColor")
+    return [int(part) for part in re.findall(r"\d+", colour)][:3]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_follows_the_theme(opened: Any, theme: Literal["light", "dark"], tmp_path: Path) -> None:
+    printed = run_new_cell(opened.page, "print('weights', [*panel.trace.weights(panel.layer, panel.head)[:, 0]])")
+    expect(printed).to_contain_text("weights")
+    weights = [float(number) for number in re.findall(r"\((.+?)\)", printed.inner_text())]
+    opened.set_theme(f"JupyterLab {theme.title()}")
+    opened.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === '{str(theme == 'light').lower()}'")
     opened.page.wait_for_timeout(800)
-    assert painted(panel) > 20, background
-    SCREENSHOTS.mkdir(exist_ok=True)
-    panel.screenshot(path=SCREENSHOTS / f"quickstart-{theme.lower()}.png")
+    panel = panel_of(opened.page)
+    shown, colours = Cells(panel), palette(theme).astype(int)
+    for row, weight in enumerate(weights):
+        steps = np.flatnonzero((colours == shown.pixel(row, 0)[:3]).all(1))
+        assert len(steps), "a colour of this theme"
+        assert np.abs(steps / 255 - weight).min() <= 1 / 255
+    behind = ground(opened.page, "section.attn")
+    assert behind == ground(opened.page, ".jp-Notebook")
+    assert (sum(behind) > 600) == (theme == "light")
+    folder = SCREENSHOTS if os.environ.get("ATTN_SCREENSHOTS") == "1" else tmp_path
+    panel.screenshot(path=folder / f"quickstart-{theme}.png")
 
 
 def test_saved_and_opened_again_it_is_still_readable(opened: Any, lab: Any, watch: Any, browser: Any) -> None:
