@@ -40,6 +40,25 @@ def test_split(line: str, tokens: list[object]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "tokens"),
+    [
+        (r"data\story.txt \\server\x --runs C:\new\runs", [r"data\story.txt", r"\\server\x", "--runs", r"C:\new\runs"]),
+        (r'"C:\my texts\a.txt" --steps 3', [r"C:\my texts\a.txt", "--steps", "3"]),
+        (r'"he said \"hi\""', ['he said "hi"']),
+        ("x\\  # a folder", ["x\\"]),
+    ],
+)
+def test_a_backslash_is_a_character_on_windows(line: str, tokens: list[object]) -> None:
+    assert split(line, {}, windows=True) == tokens
+
+
+def test_a_stray_quote_on_windows_shows_what_was_written() -> None:
+    with pytest.raises(ConfigError) as caught:
+        split(r"x\y's z", {}, windows=True)
+    assert str(caught.value) == LONE.format(r"x\y's z")
+
+
+@pytest.mark.parametrize(
     ("line", "rest"),
     [
         ("I don't know", "don't know"),

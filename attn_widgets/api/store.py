@@ -13,6 +13,9 @@ from attn_widgets.errors import ConfigError, RunError
 from attn_widgets.training import is_main_process
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")
+_NOT_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)
+LONGEST_DEFAULT = 80
+"""Characters of a name made from a file's; it gets a number and surroundings, and a file system takes 255 bytes."""
 
 
 def run_names(runs: str | Path) -> list[str]:
@@ -61,6 +64,7 @@ def place(store: StoreConfig, default: str) -> Path:
     runs = Path(store.runs)
     nearest_folder(runs)
     if store.name is None:
+        default = default[:LONGEST_DEFAULT]
         numbered = _numbered(default)
         taken = [name for name in run_names(runs) if re.fullmatch(rf"{re.escape(default)}(-\d+)?", name)]
         if store.resume and not taken:
@@ -130,4 +134,6 @@ def _checked(name: str, flag: str) -> str:
         raise ConfigError(
             f"{flag} {name!r} cannot be a folder's name; use letters, digits, '_', '-' and '.', not '-' or '.' first"
         )
+    if _NOT_ON_WINDOWS.fullmatch(name):
+        raise ConfigError(f"{flag} {name!r} cannot be a folder's name on Windows; try {'run-' + name.rstrip('.')!r}")
     return name

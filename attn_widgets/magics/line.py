@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from attn_widgets.errors import ConfigError
 from attn_widgets.flags import Variable
 
 _CHUNK = re.compile(r"""(?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s"'\\])+""", re.DOTALL)
+_QUOTED_OR_BACKSLASH = re.compile(r""""(?:\\.|[^"\\])*"|'[^']*'|\\""", re.DOTALL)
 _MIDWORD_QUOTE = re.compile(r"""[^\s"'\\=]["']""")
 
 
@@ -55,11 +57,12 @@ class Call:
         return " ".join(texts) if texts else None
 
 
-def split(line: str, variables: Mapping[str, Any]) -> list[str | Variable]:
+def split(line: str, variables: Mapping[str, Any], *, windows: bool = os.name == "nt") -> list[str | Variable]:
     r"""Split a magic's line into tokens.
 
     Quotes group words, a ``#`` after a space opens a comment, and ``$name``, unquoted, stands for
-    the Python variable of that name. Nothing else is expanded.
+    the Python variable of that name. Nothing else is expanded. On Windows a backslash outside of quotes is
+    a character of a path.
 
     Raises
     ------
@@ -73,16 +76,22 @@ def split(line: str, variables: Mapping[str, Any]) -> list[str | Variable]:
     ['I love to eat', '--seed', '3']
     """
     tokens: list[str | Variable] = []
-    rest = line.strip()
+    rest = _keep_backslashes(line.strip()) if windows else line.strip()
     while rest and not rest.startswith("#"):
         chunk = _CHUNK.match(rest)
         if chunk is None or _opens_inside_a_word(chunk.group()) or not _ends_at_space(rest, chunk.end()):
+            shown = rest.replace("\\\\", "\\") if windows else rest
             raise ConfigError(
-                f'a lone quote or backslash in {_short(rest)}; put the whole text in double quotes: "I don\'t know"'
+                f'a lone quote or backslash in {_short(shown)}; put the whole text in double quotes: "I don\'t know"'
             )
         tokens.append(_token(chunk.group(), variables))
         rest = rest[chunk.end() :].lstrip()
     return tokens
+
+
+def _keep_backslashes(line: str) -> str:
+    """Double every backslash outside of quotes, so that it escapes nothing but itself."""
+    return _QUOTED_OR_BACKSLASH.sub(lambda found: "\\\\" if found[0] == "\\" else found[0], line)
 
 
 def _token(raw: str, variables: Mapping[str, Any]) -> str | Variable:

@@ -25,7 +25,8 @@ def run(call: Call) -> Run:
 def _options(call: Call) -> dict[str, Any]:
     """Give way to the line, where a default of the session cannot stand beside it.
 
-    A resumed run is found as usual and keeps its recorded options, and of ``--steps`` and ``--minutes`` there can be one.
+    A resumed run is found as usual and keeps its recorded options, and of ``--steps`` and ``--minutes`` there can
+    be one.
     """
     defaults = dict(call.defaults)
     if call.given.get("resume"):
