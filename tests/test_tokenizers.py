@@ -182,3 +182,12 @@ def test_lone_surrogates_are_an_error_of_one_line():
     for kind in ("word", "bpe"):
         with pytest.raises(CorpusError, match="U\\+D800"):
             trained(kind).encode("a\ud800b")
+
+
+@pytest.mark.parametrize("kind", ["char", "word", "bpe"])
+@pytest.mark.parametrize("documents", [1, 3])
+def test_a_training_text_with_a_lone_surrogate_is_refused(kind, documents):
+    text = "a text of words " * 40 + "and half a pair: \ud83d ." + " and more words" * 40
+    corpus = load_corpus(text=text if documents == 1 else [text] * documents)
+    with pytest.raises(CorpusError, match=r"^character \d+ is U\+D83D, half of a surrogate pair, in '.*'; leave it out$"):
+        train_tokenizer(kind, corpus, 400)

@@ -167,7 +167,10 @@ def _check_scalars(texts: Sequence[str]) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             code = f"U+{ord(text[error.start]):04X}"
-            raise CorpusError(f"character {error.start} is {code}, half of a surrogate pair; leave it out") from None
+            near = ascii(text[max(0, error.start - 20) : error.start + 20])
+            raise CorpusError(
+                f"character {error.start} is {code}, half of a surrogate pair, in {near}; leave it out"
+            ) from None
 
 
 def train_tokenizer(kind: Kind, corpus: Corpus, vocab_size: int) -> Tokenizer:
@@ -188,11 +191,11 @@ def train_tokenizer(kind: Kind, corpus: Corpus, vocab_size: int) -> Tokenizer:
     ConfigError
         When `vocab_size` is too small for ``bpe`` to spell any byte.
     CorpusError
-        When no token is found.
+        When no token is found, or a character is half of a surrogate pair.
     """
     room = vocab_size - corpus.has_documents
     if kind == "char":
-        inner = _characters(corpus.train)
+        inner = _characters(_pieces(corpus))
     elif kind == "word":
         inner = _words(_pieces(corpus), room)
     elif room < BYTES:
@@ -206,7 +209,9 @@ def train_tokenizer(kind: Kind, corpus: Corpus, vocab_size: int) -> Tokenizer:
 
 
 def _pieces(corpus: Corpus) -> Iterator[str]:
-    return (text for text, _ in blocks(corpus.train, corpus.has_documents))
+    for text, _ in blocks(corpus.train, corpus.has_documents):
+        _check_scalars([text])
+        yield text
 
 
 def _characters(texts: Iterable[str]) -> tokenizers.Tokenizer:
