@@ -14,13 +14,10 @@ import pytest
 import torch
 
 from attn_widgets.capture import capture_trace
-from attn_widgets.config import ModelConfig
 from attn_widgets.errors import AttnError, ConfigError, RunError
-from attn_widgets.models import Transformer
 from attn_widgets.run import GenerationInterrupted, Run
-from attn_widgets.run.moments import compact
 from attn_widgets.text.corpus import load_corpus
-from attn_widgets.trace import AttentionTrace, DotProductRecord, WeightsRecord
+from attn_widgets.trace import AttentionTrace
 from tests.trained_runs import train_run
 
 PROSE = "Zoë naïvely paid 5 € for the café’s “crème brûlée” in 北京 🙂. She said: <b>never & again</b>! " * 40
@@ -68,80 +65,6 @@ def test_a_run_is_read_back(runs: Path, run: Run) -> None:
     assert again.perplexity == math.exp(again.history.best.loss)
     assert not again.model.training
     assert again.generate().ids == run.generate().ids
-
-
-def test_a_missing_run_names_those_that_are_there(runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"no run 'lins'; runs in .*: letters, lines, pieces"):
-        Run.load("lins", runs)
-    with pytest.raises(RunError, match=r"there is no run in .* yet"):
-        Run.load("lines", tmp_path)
-
-
-@pytest.mark.parametrize("name", ["run.json", "tokenizer.json"])
-@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"{}", b"\xff\xfe", b'{"version": 1, "kind": "word"}'])
-def test_a_damaged_description_is_one_line(damaged: Path, name: str, content: bytes | None) -> None:
-    (damaged / name).unlink()
-    if content is not None:
-        (damaged / name).write_bytes(content)
-    with pytest.raises(RunError) as caught:
-        Run.load(damaged)
-    assert "\n" not in str(caught.value)
-    assert "lines" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"version": 99}, "newer attn_widgets"),
-        ({"model": {"heads": 5}}, "damaged.*--heads 5 does not divide"),
-        ({"training": {"wizardry": 1}}, "damaged.*wizardry"),
-    ],
-)
-def test_a_description_that_does_not_fit(damaged: Path, change: dict[str, object], message: str) -> None:
-    path = damaged / "run.json"
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | change))
-    with pytest.raises(RunError, match=message):
-        Run.load(damaged)
-
-
-def test_damaged_weights_and_other_weights(damaged: Path) -> None:
-    (weights,) = damaged.glob("checkpoints/*/model.safetensors")
-    data = bytearray(weights.read_bytes())
-    data[-1] ^= 1
-    weights.write_bytes(data)
-    with pytest.raises(RunError, match="damaged"):
-        Run.load(damaged).generate()
-    (state,) = damaged.glob("checkpoints/*/state.json")
-    state.write_bytes(b"{")
-    with pytest.raises(RunError, match="damaged"):
-        Run.load(damaged).history
-    shutil.rmtree(damaged / "checkpoints")
-    (damaged / "checkpoints.json").unlink()
-    unfinished = Run.load(damaged)
-    with pytest.raises(RunError, match="no checkpoint yet; train it first"):
-        unfinished.generate()
-    assert "best validation" not in unfinished._repr_html_()
-
-
-def test_weights_that_do_not_fit_the_options(damaged: Path) -> None:
-    path = damaged / "run.json"
-    found = json.loads(path.read_bytes())
-    found["model"]["layers"] = 3
-    path.write_text(json.dumps(found))
-    with pytest.raises(RunError, match="weights do not fit its options"):
-        Run.load(damaged).model
-
-
-def test_what_was_read_follows_the_checkpoints(damaged: Path) -> None:
-    run = Run.load(damaged)
-    first, history = run.model, run.history
-    assert run.model is first
-    assert run.history is history
-    (old,) = (damaged / "checkpoints").iterdir()
-    old.rename(old.with_name("step-000080"))
-    (damaged / "checkpoints.json").write_text('{"last": "step-000080", "best": "step-000080"}')
-    assert run.model is not first
-    assert run.history == history
 
 
 def test_prompt_and_text_read_as_one(run: Run) -> None:
@@ -320,28 +243,3 @@ def test_moments_of_the_training(run: Run) -> None:
     assert moments[-1][1].tokens == ("‹start›", "I", "love", "to", "eat", "pizza")
     assert_equal_traces(moments[-1][1], run.trace())  # the last checkpoint is the best one here
     assert moments[0][1].meta["step"] == 0
-
-
-@pytest.mark.parametrize(
-    ("shape", "tokens", "kind"),
-    [
-        ({"layers": 2, "heads": 16, "dim": 128}, 300, DotProductRecord),
-        ({"layers": 12, "heads": 2, "dim": 256}, 60, WeightsRecord),
-    ],
-)
-def test_moments_of_big_models_are_cut(shape: dict[str, int], tokens: int, kind: type, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    model = Transformer(ModelConfig(context=512, **shape), 50)
-    ids = torch.randint(50, (tokens,))
-    whole = capture_trace(model, ids, list(map(str, ids.tolist())), str)
-    limit = 200_000
-    small = compact(whole, limit)
-    assert whole.nbytes > limit >= small.nbytes > 0.9 * limit
-    assert isinstance(small.blocks[0].record, kind)
-    some = slice(0, len(small.tokens))
-    for layer, head in small.iter_heads():
-        np.testing.assert_allclose(small.weights(layer, head), whole.weights(layer, head, some, some), atol=2e-3)
-        assert np.array_equal(small.states(layer, head), whole.states(layer, head, some, some))
-    small.save(tmp_path / "small.safetensors")
-    assert (tmp_path / "small.safetensors").stat().st_size < limit + 20_000
-    assert compact(small, limit) is small

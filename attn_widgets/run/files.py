@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from attn_widgets.config import ModelConfig, TrainConfig
+from attn_widgets.config import ModelConfig, TrainConfig, flag_name
 from attn_widgets.errors import AttnError, RunError
+from attn_widgets.flags.options import checked, options
 from attn_widgets.history import History
 from attn_widgets.text.corpus import Corpus
 from attn_widgets.text.tokenizers import Tokenizer
@@ -17,6 +19,7 @@ from attn_widgets.training.storage import write_file
 
 RUN, TOKENIZER = "run.json", "tokenizer.json"
 VERSION = 1
+Config = TypeVar("Config")
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,11 @@ class Description(NamedTuple):
 def write_description(folder: Path, described: Description) -> None:
     """Write ``run.json``, and the tokenizer before it."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / TOKENIZER, described.tokenizer.to_json().encode())
+    tokenizer = described.tokenizer.to_json().encode()
+    write_file(folder / TOKENIZER, tokenizer)
     parts = {name: asdict(getattr(described, name)) for name in ("corpus", "model", "training")}
-    data = json.dumps({"version": VERSION, "name": folder.name, **parts}, indent=1, ensure_ascii=False)
+    rest = {"version": VERSION, "name": folder.name, **parts, "tokenizer_sha256": sha256(tokenizer).hexdigest()}
+    data = json.dumps({**rest, "sha256": _digest(json.loads(json.dumps(rest)))}, indent=1, ensure_ascii=False)
     write_file(folder / RUN, data.encode("utf-8", "backslashreplace"))
 
 
@@ -81,13 +86,32 @@ def read_description(folder: Path) -> Description:
         found = json.loads((folder / RUN).read_bytes())
         if found["version"] > VERSION:
             raise RunError(f"run {folder.name!r} is of a newer attn_widgets; update: pip install -U attn-widgets")
-        tokenizer = Tokenizer.from_json((folder / TOKENIZER).read_text(encoding="utf-8"))
-        configs = ModelConfig(**found["model"]), TrainConfig(**found["training"])
-        return Description(CorpusNote(**found["corpus"]), *configs, tokenizer)
+        model, training = _config(ModelConfig, found["model"]), _config(TrainConfig, found["training"])
+        tokenizer = (folder / TOKENIZER).read_bytes()
+        if sha256(tokenizer).hexdigest() != found["tokenizer_sha256"]:
+            raise ValueError(f"{TOKENIZER} has changed")
+        if found.pop("sha256") != _digest(found):
+            raise ValueError(f"{RUN} has changed")
+        return Description(CorpusNote(**found["corpus"]), model, training, Tokenizer.from_json(tokenizer.decode()))
     except RunError:
         raise
     except Exception as error:  # the tokenizers library raises bare Exception
         raise damaged(folder, error) from error
+
+
+def _config(kind: type[Config], found: dict[str, Any]) -> Config:
+    """Make a dataclass of options from JSON, whose types are checked as those of keywords are.
+
+    The attention may be a function of the person's own, registered under its name.
+    """
+    known = options((kind,))
+    values = {n: v if n == "attention" else checked(known[n], v, flag_name(n)) for n, v in found.items()}
+    return kind(**values)
+
+
+def _digest(found: dict[str, Any]) -> str:
+    """SHA-256 over what a JSON file holds, however it is written down."""
+    return sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
 def read_history(folder: Path) -> History:

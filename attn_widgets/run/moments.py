@@ -8,6 +8,7 @@ whichever leaves room for more tokens.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,9 +64,9 @@ def _of_pair(model: Any, tokenizer: Tokenizer, pair: tuple[str, str], meta: Meta
 
 
 def read_moments(folder: Path) -> list[tuple[int, AttentionTrace]]:
-    """Pairs (step, trace) of a run's folder, in order."""
-    paths = (folder / FOLDER).glob("step-*.safetensors")
-    steps = sorted((int(path.stem.removeprefix("step-")), path) for path in paths)
+    """Pairs (step, trace) of a run's folder, in order; files with other names are no moments."""
+    named = ((path.stem.removeprefix("step-"), path) for path in (folder / FOLDER).glob("step-*.safetensors"))
+    steps = sorted((int(number), path) for number, path in named if re.fullmatch("[0-9]+", number))
     return [(step, AttentionTrace.load(path)) for step, path in steps]
 
 

@@ -87,6 +87,8 @@ def pointers(run: Path) -> dict[str, str]:
     """
     try:
         found: dict[str, str] = json.loads((run / POINTERS).read_bytes())
+        if not isinstance(found, dict) or not all(isinstance(found.get(which), str) for which in ("last", "best")):
+            raise ValueError("it does not name the last and the best one")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -60,6 +60,8 @@ def read_folder(path: Path) -> dict[str, bytes]:
     """
     try:
         sums: dict[str, str] = json.loads((path / MANIFEST).read_bytes())
+        if not isinstance(sums, dict):
+            raise ValueError(f"{MANIFEST} lists no files")
         files = {name: (path / name).read_bytes() for name in sums}
     except (OSError, ValueError) as error:
         raise RunError(f"checkpoint {path} is damaged ({error}); train again with --overwrite") from error
