@@ -1,15 +1,17 @@
 """The options of a run: the one source of the Python API, the magics' flags and the help.
 
-Each field is one documented option. ``flags.py`` turns these dataclasses into command-line
+Each field is one documented option. ``flags`` turns these dataclasses into command-line
 flags (``kv_heads`` is ``--kv-heads``); ``train(kv_heads=2)`` takes the same names. Choices
 are ``Literal`` types. ``common=True`` puts an option into the short help.
 """
 
 from __future__ import annotations
 
-import math
+import reprlib
+import sys
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from attn_widgets.errors import ConfigError
 
@@ -52,19 +54,29 @@ def flag_name(name: str) -> str:
 
 
 def check_bounds(config: Any) -> None:
-    """Refuse numbers that are not finite or out of their bounds, naming the flag."""
+    """Refuse choices that are not there and numbers that are not finite or out of their bounds, naming the flag."""
+    for name, choices in _choices(type(config)).items():
+        if (value := getattr(config, name)) not in choices:
+            raise ConfigError(f"{flag_name(name)} must be {' or '.join(map(str, choices))}; given {value!r}")
     for f in fields(config):
         value, low, high = getattr(config, f.name), f.metadata.get("low"), f.metadata.get("high")
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
         flag = flag_name(f.name)
-        above = f"above {low:g}" if f.metadata.get("exclusive") else f"at least {low:g}" if low is not None else ""
-        if not math.isfinite(value):
-            raise ConfigError(f"{flag} must be a finite number; given {value}")
+        if not abs(value) <= sys.float_info.max:
+            raise ConfigError(f"{flag} must be a finite number; given {reprlib.repr(value)}")
         if low is not None and (value < low or (f.metadata.get("exclusive") and value == low)):
-            raise ConfigError(f"{flag} must be {above}; given {value}")
+            above = "above" if f.metadata.get("exclusive") else "at least"
+            raise ConfigError(f"{flag} must be {above} {low}; given {value}")
         if high is not None and value > high:
-            raise ConfigError(f"{flag} must be at most {high:g}; given {value}")
+            raise ConfigError(f"{flag} must be at most {high}; given {value}")
+
+
+@cache
+def _choices(config: type) -> dict[str, tuple[Any, ...]]:
+    """Values of the fields that are choices; an attention may also be a function of the person's own, by its name."""
+    hints = {name: hint for name, hint in get_type_hints(config).items() if name != "attention"}
+    return {name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal}
 
 
 DENSE = ("scaled_dot", "dot", "general", "concat", "additive")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import fields
 from fractions import Fraction
-from typing import get_args, get_type_hints
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -184,6 +185,8 @@ def test_flags_are_never_abbreviated(flag: str) -> None:
         ("--heads 5", "--heads 5 does not divide --dim 64; try --heads 2 or 4"),
         ("--heads 4 --kv-heads 3", "--kv-heads 3 does not divide --heads 4; try one of 1, 2, 4"),
         ("--resume --overwrite", "--resume and --overwrite exclude each other; give one of them"),
+        ("--seed 4294967296", "--seed must be at most 4294967295; given 4294967296"),
+        ("--minutes 0", "--minutes must be above 0; given 0.0"),
     ],
 )
 def test_values_that_cannot_work(line: str, message: str) -> None:
@@ -191,6 +194,21 @@ def test_values_that_cannot_work(line: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         [build(config, values) for config in TRAIN.configs]
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"positions": "nowhere"}, "--positions must be rotary or learned or sinusoidal; given 'nowhere'"),
+        ({"tokenizer": None}, "--tokenizer must be auto or char or word or bpe; given None"),
+        ({"clip": 10**400}, "--clip must be a finite number; given 100000000000000000...0000000000000000000"),
+    ],
+)
+def test_a_config_checks_what_it_is_made_with(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        [build(config, values) for config in TRAIN.configs]
+    assert str(caught.value) == message
+    assert ModelConfig(attention="my_own").attention == "my_own"  # type: ignore[arg-type]
 
 
 def test_variables_are_values_and_never_flags() -> None:
@@ -218,6 +236,7 @@ def test_build_keeps_the_other_defaults() -> None:
         ("learning_rate", None, None),
         ("tied", True, True),
         ("name", "mine", "mine"),
+        ("runs", Path("a") / "b", str(Path("a", "b"))),
     ],
 )
 def test_keywords(name: str, value: object, expected: object) -> None:
@@ -237,6 +256,9 @@ def test_a_list_of_texts_may_be_one_text(value: object) -> None:
         ("hed", 3, "train() has no option hed; did you mean heads?"),
         ("n_heads", 3, "train() has no option n_heads; did you mean heads?"),
         ("zzzz", 3, "train() has no option zzzz; help(attn_widgets.train) lists every option"),
+        ("steps", np.array([1, 2]), "steps must be a whole number; given array([1, 2])"),
+        ("learning_rate", 10**400, "learning_rate must be a number; given 100000000000000000...0000000000000000000"),
+        ("name", b"mine", "name must be text; given b'mine'"),
         ("steps", "3", "steps must be a whole number; given '3'"),
         ("steps", 3.0, "steps must be a whole number; given 3.0"),
         ("steps", True, "steps must be a whole number; given True"),

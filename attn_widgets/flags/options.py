@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -145,21 +146,20 @@ def checked(option: Option, value: Any, name: str) -> Any:
     """Return a Python value for an option; refuse it when it is not of the option's type.
 
     Numbers of other libraries are taken (``numpy.int64(3)`` is 3), text is not (``'3'`` is no number).
+    A path is text.
     """
     if option.kind is tuple and isinstance(value, str):
         value = (value,)
     if option.assignments and isinstance(value, Mapping):
         value = tuple(f"{key}={_listed(values)}" for key, values in value.items())
-    if not _fits(option, value):
-        near = nearest(str(value), option.choices) if option.choices else None
-        raise ConfigError(f"{name} must be {wanted(option)}; given {reprlib.repr(value)}{f'; {near}' if near else ''}")
-    return None if value is None else option.kind(value)
-
-
-def _listed(values: Any) -> str:
-    """``2,4,8`` of a list of values, or of a single one."""
-    several = not isinstance(values, str) and isinstance(values, Iterable)
-    return ",".join(map(str, values)) if several else str(values)
+    try:
+        if _fits(option, value):
+            return None if value is None else option.kind(value)
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        pass  # an array of several numbers, a number beyond all floats
+    near = nearest(str(value), option.choices) if option.choices else None
+    shown = " ".join(reprlib.repr(value).split())  # an array has several lines
+    raise ConfigError(f"{name} must be {wanted(option)}; given {shown}{f'; {near}' if near else ''}")
 
 
 def _fits(option: Option, value: Any) -> bool:
@@ -168,7 +168,7 @@ def _fits(option: Option, value: Any) -> bool:
     if isinstance(value, bool) or option.kind is bool:
         return isinstance(value, bool) and option.kind is bool
     if option.kind is str:
-        return isinstance(value, str) and (not option.choices or value in option.choices)
+        return value in option.choices if option.choices else isinstance(value, str | os.PathLike)
     if option.kind is tuple:
         return isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
     return hasattr(value, "__index__") or (option.kind is float and hasattr(value, "__float__"))
