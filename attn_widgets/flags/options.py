@@ -162,6 +162,12 @@ def checked(option: Option, value: Any, name: str) -> Any:
     raise ConfigError(f"{name} must be {wanted(option)}; given {shown}{f'; {near}' if near else ''}")
 
 
+def _listed(values: Any) -> str:
+    """``2,4,8`` of a list of values, or of a single one."""
+    several = not isinstance(values, str) and isinstance(values, Iterable)
+    return ",".join(map(str, values)) if several else str(values)
+
+
 def _fits(option: Option, value: Any) -> bool:
     if value is None:
         return option.optional
