@@ -39,6 +39,11 @@ def open_teacher(plan: Plan, runs: str | Path) -> Any:
         raise ConfigError(
             f"--teacher {name} is a {kind}, which reads other inputs than --model {student.model}; try --model {kind}"
         )
+    if student.model == "encoder" and tuple(teacher.corpus.labels) != plan.corpus.labels:
+        raise ConfigError(
+            f"--teacher {name} tells {'classes' if teacher.corpus.labels else 'hidden tokens'}, and this run does not; "
+            "train both on the same corpus"
+        )
     if teacher.tokenizer.to_json() != plan.tokenizer.to_json():
         raise ConfigError(
             f"--teacher {name} has other tokens than this run; "
