@@ -35,7 +35,7 @@ class ModelConfig:
     model: Literal["transformer", "encoder", "encoder_decoder", "recurrent", "seq2seq", "convseq2seq", "ngram"] = (
         option(
             "transformer",
-            "kind of model; the seq2seq ones and encoder_decoder read pairs",
+            "kind of model; the seq2seq ones and encoder_decoder read pairs, encoder fills in hidden tokens",
             common=True,
         )
     )
