@@ -53,6 +53,12 @@ class History:
         best = self.best
         return best if best is not None and best is not self.validation[-1] else None
 
+    @property
+    def since_best(self) -> int:
+        """How many validations there were after the best one."""
+        best = self.best
+        return 0 if best is None else len(self.validation) - 1 - self.validation.index(best)
+
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> History:
         """Undo `to_dict`."""

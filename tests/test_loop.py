@@ -184,7 +184,7 @@ def test_what_is_not_finite_stops_before_the_step(tmp_path: Path, poison: str) -
         fit(model, small_tokens(), config, folder=tmp_path, report=reports.append, on_moment=spoil)
     what, kept = ("loss", 0) if poison == "weight" else ("gradient", 3)
     assert f"the {what} is not finite in step 4" in str(caught.value)
-    assert f"as it was after step {kept}; try --learning-rate 0.002" in str(caught.value)
+    assert f"as it was after step {kept}; try --learning-rate 0.002 and --embedding-rate 0.001" in str(caught.value)
     assert reports[-1].phase == "stopped"
     saved = read_checkpoint(tmp_path)
     assert saved.state["step"] == kept
@@ -194,6 +194,6 @@ def test_what_is_not_finite_stops_before_the_step(tmp_path: Path, poison: str) -
 
 
 def test_a_run_that_diverges_keeps_its_best(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"not finite in step \d+; .*try --learning-rate 1e\+29"):
+    with pytest.raises(TrainingError, match=r"not finite in step \d+; .*try --learning-rate 1e\+29$"):
         train(tmp_path, optimizer="adamw", learning_rate=1e30, warmup=0, validate_every=1)
     assert all(bool(torch.isfinite(w).all()) for w in load_weights(tmp_path, "best").values())

@@ -279,7 +279,8 @@ def test_what_cannot_work_is_one_red_line_and_starts_nothing(shell: InteractiveS
     [
         ("%attn_generate hello --ablate H1", "H1"),
         ("%attn_generate hello --ablate L7H0", "L7H0"),
-        ("%attn_view I love --head 9", "head=9 does not exist; there are 2: 0 to 1"),
+        ("%attn_view I love --head 9", "--head 9 does not exist; there are 2: 0 to 1"),
+        ("%attn_view I love --layer 7", "--layer 7 does not exist; there are 1: 0 to 0"),
         ("%attn_train --name sentences", "--name sentences: this run is there already; add --resume or --overwrite"),
         ("%attn_train --name sentences --resume --dim 32", "--dim 32 cannot be: run 'sentences' has --dim 16"),
     ],

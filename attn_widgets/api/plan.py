@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attn_widgets.api.heavy import load_torch
+from attn_widgets.api.resuming import check_goes_on
 from attn_widgets.api.source import Source, read_source
 from attn_widgets.api.store import existing, place
 from attn_widgets.config import ModelConfig, StoreConfig, TrainConfig, flag_name
@@ -22,7 +23,7 @@ from attn_widgets.text.pair_files import PairFiles
 from attn_widgets.text.pairs import encode_pairs
 from attn_widgets.text.tokenizers import Kind, Tokenizer, train_tokenizer
 
-CHANGEABLE = ("steps", "minutes")
+CHANGEABLE = ("steps", "minutes", "patience")
 """Options that a resumed run may be given anew."""
 
 
@@ -91,13 +92,15 @@ def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[s
         if name in recorded and name not in CHANGEABLE and value != recorded[name]:
             raise ConfigError(
                 f"{flag_name(name)} {value} cannot be: run {run.name!r} has {flag_name(name)} {recorded[name]}, "
-                "and with --resume only --steps and --minutes can change"
+                "and with --resume only --steps, --minutes and --patience can change"
             )
     config = run.train_config
     if "steps" in given:
         config = replace(config, steps=given["steps"], minutes=None)
     if "minutes" in given:
         config = replace(config, minutes=given["minutes"])
+    config = replace(config, patience=given.get("patience", config.patience))
+    check_goes_on(run, config)
     if source is None and text is None:
         source = read_source(folder)
     corpus = _corpus(source, text, run.model_config, config)

@@ -61,6 +61,7 @@ def view(text: str | Generation | None = None, *, run: Run | str | Path | None =
                 f"--run {chosen.name}: this generation is of run {trace.meta.get('run')!r}, as it was then; "
                 "leave the run out, or generate again"
             )
+    _check_place(trace, config)
     panel = HeadPanel(
         trace,
         layer=config.layer,
@@ -77,6 +78,19 @@ def view(text: str | Generation | None = None, *, run: Run | str | Path | None =
 
 
 view.__doc__ = f"{view.__doc__}\n    {help_text(VERBS['view'], 'Flags:', everything=True)}"
+
+
+def _check_place(trace: AttentionTrace, config: ViewConfig) -> None:
+    """Refuse a layer or a head that the trace lacks, naming the flag."""
+    if config.layer >= trace.layers:
+        _refuse("layer", config.layer, trace.layers)
+    heads = trace.blocks[config.layer].record.heads
+    if config.head >= heads:
+        _refuse("head", config.head, heads)
+
+
+def _refuse(name: str, given: int, size: int) -> None:
+    raise ConfigError(f"--{name} {given} does not exist; there are {size}: 0 to {size - 1}")
 
 
 def _probe(run: Run) -> str:

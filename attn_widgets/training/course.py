@@ -190,10 +190,7 @@ class _Course:
         return self._share() >= 1.0 or self._has_lost_patience()
 
     def _has_lost_patience(self) -> bool:
-        best, patience = self.history.best, self.config.patience
-        if not patience or best is None:
-            return False
-        return len(self.history.validation) - 1 - self.history.validation.index(best) >= patience
+        return 0 < self.config.patience <= self.history.since_best
 
     def _is_wanted(self) -> bool:
         """Whether to stop: one process asks its own flag, several stop at the same step."""
@@ -264,9 +261,10 @@ class _Course:
         if self.saved != self._position() and is_finite(self.stepper.model):
             self._save()
         kept = self.saved[0] if self.saved else 0
+        also = f" and --embedding-rate {self.config.embedding_rate / 10:g}" if self.config.optimizer == "muon" else ""
         line = (
             f"the {what} is not finite in step {self.step + 1}; the step was not taken, and run {self.folder.name!r} "
-            f"is kept as it was after step {kept}; try --learning-rate {self.config.peak_rate / 10:g}"
+            f"is kept as it was after step {kept}; try --learning-rate {self.config.peak_rate / 10:g}{also}"
         )
         self._tell("stopped", line, always=True)
         return TrainingError(line)
