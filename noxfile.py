@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import nox
@@ -52,9 +53,15 @@ def tests(session: nox.Session) -> None:
         "--nbval",
         "--nbval-current-env",
         "--nbval-cell-timeout=240",
+        "-n",
+        "2",
+        "--dist",
+        "loadscope",
         "notebooks",
         env=env,
     )
+    with tempfile.TemporaryDirectory() as folder:
+        session.run("attn-widgets", "compare", "--quick", "--folder", folder, env=env)
     session.run(*python, "tests/browser", env=env)
 
 
