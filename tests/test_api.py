@@ -80,7 +80,9 @@ def test_a_terminal_sees_corpus_time_bar_and_skill_table(
     first, second, *rest = out.splitlines()
     model = sum(p.numel() for p in run.model.parameters())
     assert re.fullmatch(
-        r"sentences: 20,000 generated sentences .*; [\d,]+ tokens to train on, 200 held out, vocabulary of \d+ word tokens", first
+        r"sentences: 20,000 generated sentences .*; [\d,]+ tokens to train on, 200 held out, vocabulary of \d+ word "
+        rf"tokens; {model:,} parameters, about \d+ s",
+        first,
     )
     assert re.match(rf"{model:,} parameters; about \d+ s; (cpu|cuda); ", second)
     assert "the first 200 tokens (--validation-tokens)" in second
@@ -222,7 +224,7 @@ def test_resuming_without_a_name_takes_the_newest_of_the_corpus() -> None:
     [
         (
             {"dim": 32},
-            "--dim 32 cannot be: run 'mine' has --dim 16, and with --resume only --steps and --minutes can change",
+            "--dim 32 cannot be: run 'mine' has --dim 16, and with --resume only --steps, --minutes and --patience can change",
         ),
         ({"text": None}, "run 'mine' was trained on a text in memory; to resume it give the same text again"),
         (
@@ -344,7 +346,7 @@ def test_view_says_what_it_cannot_read_and_writes_a_page(tiny: Run, capsys: pyte
 
 
 def test_view_refuses_a_head_that_is_not_there(tiny: Run) -> None:
-    with pytest.raises(ConfigError, match="head=9 does not exist; there are 2: 0 to 1"):
+    with pytest.raises(ConfigError, match="--head 9 does not exist; there are 2: 0 to 1"):
         api.view("I love", run=tiny, head=9)
 
 
