@@ -13,7 +13,13 @@ from tests.tiny import TINY
 
 @pytest.mark.parametrize(
     ("positions", "context", "told"),
-    [("learned", 8, False), ("learned", 28, False), ("sinusoidal", 28, False), ("learned", 29, True), ("rotary", 8, True)],
+    [
+        ("learned", 8, False),
+        ("learned", 28, False),
+        ("sinusoidal", 28, False),
+        ("learned", 29, True),
+        ("rotary", 8, True),
+    ],
 )
 def test_skills_are_told_where_their_longest_item_can_be_read(
     positions: str, context: int, told: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
