@@ -9,34 +9,23 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from attn_widgets import api
-from attn_widgets.api import holding, state
+from attn_widgets.api import fitting, holding
 from attn_widgets.api.holding import held, recover
 from attn_widgets.api.store import place
 from attn_widgets.config import StoreConfig
-from attn_widgets.errors import RunError, TrainingError, TrainingInterrupted
+from attn_widgets.errors import ConfigError, RunError, TrainingError, TrainingInterrupted
 from attn_widgets.run import Run
 from attn_widgets.training import RunLock
-from tests.tiny import TEXT, TINY
+from tests.tiny import TEXT, quick, refused
 
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder to work in, and no run before."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(state, "_last", None)
-    yield tmp_path
-    assert not [*tmp_path.rglob(".attn-tokens-*"), *tmp_path.glob("attn_runs/.*.old")]
-
-
-def quick(**options: Any) -> Run:
-    """Train on a text in memory."""
-    return api.train(text=TEXT, show=False, **{**TINY, **options})
+pytestmark = pytest.mark.usefixtures("somewhere")
 
 
 def seeds() -> dict[str, int]:
@@ -78,17 +67,59 @@ def hold(name: str, ready: Any, done: Any) -> None:
         done.wait(60)
 
 
-def test_a_default_name_being_trained_elsewhere_gives_the_next_number() -> None:
+def test_overwrite_replaces() -> None:
+    quick(name="mine", seed=1)
+    quick(name="mine", overwrite=True, steps=1)
+    run = Run.load("mine")
+    assert (run.train_config.seed, len(run.history.train)) == (0, 1)
+
+
+def test_overwrite_without_a_name_replaces_the_newest() -> None:
+    quick()
+    quick()
+    assert quick(overwrite=True, steps=1).name == "text-2"
+    assert len(Run.load("text").history.train) == 3
+
+
+def test_what_cannot_start_leaves_the_old_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: Any, **__: Any) -> None:
+        raise ConfigError("--mixed-precision fp16 needs a GPU")
+
+    history = quick(name="mine").history
+    monkeypatch.setattr(fitting, "fit", lacking)
+    refused(ConfigError, name="mine", overwrite=True)
+    assert Run.load("mine").history == history
+    refused(ConfigError, name="other")
+    assert not Path("attn_runs/other").exists()
+
+
+@contextmanager
+def held_elsewhere(name: str) -> Iterator[None]:
+    """Another process trains the run of this name."""
     context = multiprocessing.get_context("spawn")
     ready, done = context.Event(), context.Event()
-    other = context.Process(target=hold, args=("text", ready, done))
+    other = context.Process(target=hold, args=(name, ready, done))
     other.start()
     try:
         assert ready.wait(60)
-        assert quick().name == "text-2"
+        yield
     finally:
         done.set()
         other.join()
+
+
+def test_a_run_open_in_another_process_is_refused() -> None:
+    quick(name="mine")
+    with held_elsewhere("mine"):
+        for how in ("resume", "overwrite"):
+            told = refused(RunError, name="mine", **{how: True})
+            assert told == "run 'mine' is being trained elsewhere; wait for it or give another --name"
+    assert len(Run.load("mine").history.train) == 3
+
+
+def test_a_default_name_being_trained_elsewhere_gives_the_next_number() -> None:
+    with held_elsewhere("text"):
+        assert quick().name == "text-2"
 
 
 def write_aside(name: str, **options: Any) -> Path:
@@ -129,7 +160,7 @@ def test_a_run_moved_aside_is_left_alone_while_its_folder_is_held() -> None:
 def test_killed_while_it_overwrites(somewhere: Path) -> None:
     quick(name="mine", seed=1)
     code = (
-        "from tests.test_holding import quick\n"
+        "from tests.tiny import quick\n"
         "quick(name='mine', seed=2, overwrite=True, steps=1_000_000, validate_every=1_000_000)"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -164,7 +195,6 @@ def test_an_interrupted_overwrite_keeps_what_was_validated(
     validate_every: int, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick(name="mine", seed=1)
-    from attn_widgets.api import fitting
 
     def impatient(folder: Path, step: int, *rest: Any) -> None:
         if step >= 2:

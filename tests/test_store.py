@@ -1,4 +1,4 @@
-"""Names of runs: which can be one, and what a corpus with a long name gets."""
+"""Names of runs: which can be one, which are taken, and what a corpus without one gets."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import pytest
 from attn_widgets import api
 from attn_widgets.api.store import next_free, place
 from attn_widgets.config import StoreConfig
-from attn_widgets.errors import ConfigError
-from tests.tiny import TEXT, TINY
+from attn_widgets.errors import ConfigError, RunError
+from attn_widgets.run import Run
+from tests.tiny import TEXT, TINY, quick, refused
 
-
-@pytest.fixture(autouse=True)
-def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("somewhere")
 
 
 @pytest.mark.parametrize("name", ["con", "NUL", "aux.v2", "com1", "LPT9", "prn", "mine."])
@@ -44,3 +42,35 @@ def test_the_next_free_number(tmp_path: Path) -> None:
     assert [next_free(tmp_path / name).name for name in ("text", "text-2", "text-3", "v-x")] == [
         "text-3", "text-3", "text-5", "v-x-2",
     ]  # fmt: skip
+
+
+def test_training_again_without_a_name_loses_nothing() -> None:
+    assert [quick().name for _ in range(3)] == ["text", "text-2", "text-3"]
+    assert [p.parent.name for p in sorted(Path("attn_runs").glob("*/run.json"))] == ["text", "text-2", "text-3"]
+
+
+def test_a_taken_name_is_refused_and_stays() -> None:
+    history = quick(name="mine").history
+    assert refused(RunError, name="mine", steps=1) == (
+        "--name mine: this run is there already; add --resume or --overwrite, or take another name"
+    )
+    assert Run.load("mine").history == history
+
+
+def test_a_folder_that_is_no_run_is_never_replaced() -> None:
+    Path("attn_runs/mine").mkdir(parents=True)
+    Path("attn_runs/mine/thesis.tex").touch()
+    told = refused(RunError, name="mine", overwrite=True)
+    assert told == "--name mine: attn_runs/mine is no run, and stays; take another name"
+    assert Path("attn_runs/mine/thesis.tex").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../mine", "a/b", "/tmp/mine", "..", ".", ".hidden", "", "--resume", "a b", "x" * 101]
+)
+def test_names_that_are_no_folder_in_the_store(name: str, somewhere: Path) -> None:
+    told = refused(ConfigError, name=name)
+    assert told == (
+        f"--name {name!r} cannot be a folder's name; use letters, digits, '_', '-' and '.', not '-' or '.' first"
+    )
+    assert not [*somewhere.iterdir()]
