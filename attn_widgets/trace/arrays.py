@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,8 @@ def blocks_from_arrays(
     """Make the blocks of `AttentionTrace.from_arrays`, which documents the parameters."""
     if kind not in ("decoder", "encoder", "cross"):
         raise AttnError(f"kind={kind!r} is none of 'decoder', 'encoder', 'cross'")
+    if batch is not None and (isinstance(batch, bool) or not hasattr(batch, "__index__")):
+        raise AttnError(f"batch must be a whole number, which member of the batch; given {reprlib.repr(batch)}")
     queries, keys = _texts(tokens, "tokens"), _texts(key_tokens, "key_tokens")
     blocks: list[Block] = []
     for layer, (matrix, seen) in enumerate(_layers(weights, mask, batch)):
@@ -137,6 +140,8 @@ def _texts(given: Sequence[str] | None, name: str) -> tuple[str, ...] | None:
         return None
     if isinstance(given, str):
         raise AttnError(f"{name} is one text; give a list with the text of each token")
+    if not isinstance(given, Iterable):
+        raise AttnError(f"{name} must be a list with the text of each token; given {reprlib.repr(given)}")
     for i, token in enumerate(given):
         if not isinstance(token, str):
             raise AttnError(f"{name}[{i}] is {token!r}; give texts")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -50,9 +51,11 @@ def position(tokens: Sequence[str], wanted: int | str, axis: str) -> int:
     Raises
     ------
     AttnError
-        If the position does not exist, or the text stands at none or at several.
+        If it is neither, the position does not exist, or the text stands at none or at several.
     """
     if not isinstance(wanted, str):
+        if not hasattr(wanted, "__index__"):
+            raise AttnError(f"{axis} must be a token or its position; given {reprlib.repr(wanted)}")
         if not -len(tokens) <= wanted < len(tokens):
             raise AttnError(f"{axis}={wanted} does not exist; there are {len(tokens)} tokens: 0 to {len(tokens) - 1}")
         return int(wanted) % len(tokens)

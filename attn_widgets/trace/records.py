@@ -7,6 +7,8 @@ cell that was *not captured* (nothing is known; weight 0 as a placeholder). `sta
 
 from __future__ import annotations
 
+import operator
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
@@ -74,15 +76,21 @@ class Record(Protocol):
 
 def positions(index: Index, size: int, axis: str) -> Int[np.ndarray, " chosen"]:
     """Absolute positions that a slice or a single position names on an axis of `size`."""
-    if isinstance(index, slice):
-        return np.arange(size)[index]
-    if not -size <= index < size:
-        raise AttnError(f"{axis} {index} does not exist; there are {size}: 0 to {size - 1}")
-    return np.array([index % size])
+    try:
+        if isinstance(index, slice):
+            return np.arange(size)[index]
+        place = operator.index(index)
+    except TypeError:
+        raise AttnError(f"{axis} must be a position or a slice; given {reprlib.repr(index)}") from None
+    if not -size <= place < size:
+        raise AttnError(f"{axis} {place} does not exist; there are {size}: 0 to {size - 1}")
+    return np.array([place % size])
 
 
 def check_head(head: int, heads: int) -> int:
     """Refuse a head that is not there; negative ones too, since names such as L0H1 have none."""
+    if not hasattr(head, "__index__"):
+        raise AttnError(f"head must be a whole number; given {reprlib.repr(head)}")
     if not 0 <= head < heads:
         raise AttnError(f"head {head} does not exist; the layer has {heads}: 0 to {heads - 1}")
     return head

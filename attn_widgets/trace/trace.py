@@ -125,7 +125,7 @@ class AttentionTrace:
 
     def block(self, layer: int) -> Block:
         """Give the block of a layer."""
-        if not 0 <= layer < self.layers:
+        if not hasattr(layer, "__index__") or not 0 <= layer < self.layers:
             raise AttnError(f"layer {layer} does not exist; the trace has {self.layers}: 0 to {self.layers - 1}")
         return self.blocks[layer]
 
