@@ -13,7 +13,7 @@ import torch
 
 from attn_widgets import api
 from attn_widgets.api import state
-from attn_widgets.errors import AttnError, RunError
+from attn_widgets.errors import AttnError, ConfigError, RunError
 from attn_widgets.run import Run
 from attn_widgets.training import load_weights
 from tests.tiny import TINY, quick, refused
@@ -164,3 +164,11 @@ def test_the_demo_runs_twice(capsys: pytest.CaptureFixture[str]) -> None:
         assert out.endswith("attention.html\n")
         assert "I love to eat pizza" in Path("attention.html").read_text()
     assert [path.name for path in Path("attn_runs").glob("[!.]*")] == ["demo"]
+
+
+def test_more_memory_than_there_is_names_the_batch() -> None:
+    told = refused(ConfigError, batch=10**12)
+    assert told == (
+        "--batch 1000000000000 at --context 16 and --dim 16 needs more memory than there is; try --batch 32"
+    )
+    assert not [*Path("attn_runs").glob("*/run.json")]

@@ -163,9 +163,7 @@ def test_heads_of_a_large_trace_come_on_request(large: Wire) -> None:
 def test_the_mean_of_a_layer_comes_on_request(large: Wire) -> None:
     reply = large.ask({"id": "v-2", "ask": "mean", "moment": 0, "layer": 1})
     assert reply is not None
-    np.testing.assert_array_equal(
-        np.frombuffer(reply[1][0], "<f4").reshape(10, 10), causal_trace(seed=1).mean(1)
-    )
+    np.testing.assert_array_equal(np.frombuffer(reply[1][0], "<f4").reshape(10, 10), causal_trace(seed=1).mean(1))
 
 
 def test_the_ranking_is_the_one_that_python_finds(large: Wire) -> None:
@@ -263,3 +261,8 @@ def test_heads_are_switched_off_ahead_so_that_it_works_without_a_kernel() -> Non
     panel = HeadPanel(causal_trace(), ablate=ablation)
     assert set(panel._spec["ablations"]) == {f"L{layer}H{head}" for layer in range(2) for head in range(4)}
     assert HeadPanel(causal_trace())._spec["ablate"] is False
+
+
+def test_a_title_is_text() -> None:
+    with pytest.raises(ConfigError, match="title must be text; given 5"):
+        HeadPanel(causal_trace(), title=5)  # type: ignore[arg-type]

@@ -119,3 +119,9 @@ def test_the_seed_decides_and_the_global_random_state_stays() -> None:
     before = torch.get_rng_state()
     assert draw(3) == draw(3) != draw(4)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("temperature", [5e-324, 1e-320, 1e-31, 2e-30, 1e-6])
+def test_a_temperature_next_to_nothing_is_greedy(temperature: float) -> None:
+    logits, config = torch.tensor([-3.0, 2.0, 1.999, -1e4]), GenerateConfig(temperature=temperature)
+    assert [int(choose_token(logits, config, make_generator(seed))) for seed in range(20)] == [1] * 20

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 from transformers.generation.stopping_criteria import StopStringCriteria
 
-from attn_widgets.generation.stopping import Deadline, TextStream, find_stop, held_back
+from attn_widgets.generation.stopping import Deadline, Interrupt, TextStream, find_stop, held_back
 
 TEXT = "naïve café, 北京 is big; 🙂🙃 the end. the theme ends, then the other – “quoted” – Ωμέγα banana bananas"
 
@@ -118,3 +120,17 @@ def test_deadline() -> None:
     assert Deadline(1e-9).passed()
     assert not Deadline(5).passed()
     assert not Deadline(None).passed()
+
+
+@pytest.mark.parametrize("before", [signal.default_int_handler, None])
+def test_the_handler_before_comes_back_also_where_it_was_not_pythons(before: Any, monkeypatch: Any) -> None:
+    installed: list[Any] = []
+
+    def install(_number: int, handler: Any) -> Any:
+        installed.append(handler)
+        return before
+
+    monkeypatch.setattr(signal, "signal", install)
+    with Interrupt() as interrupt:
+        assert installed == [interrupt._handle]
+    assert installed[1:] == [signal.default_int_handler]

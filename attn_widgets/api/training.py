@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +102,23 @@ def _trained(plan: Plan, search: SearchResult | None, store: StoreConfig, scratc
             say(repr(search))
             plan = retrained(plan, search)
             tokens = encode(plan, scratch / "best")
-        return fit_run(plan, folder, tokens, resume=store.resume, quiet=quiet, teacher=teacher)
+        with _enough_memory(plan):
+            return fit_run(plan, folder, tokens, resume=store.resume, quiet=quiet, teacher=teacher)
+
+
+@contextmanager
+def _enough_memory(plan: Plan) -> Iterator[None]:
+    """Turn what NumPy, torch and CUDA raise when there is no more memory into one line."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not re.search("out of memory|allocate memory", str(error)):
+            raise
+        batch, shape = plan.config.batch, plan.model_config
+        raise ConfigError(
+            f"--batch {batch} at --context {shape.context} and --dim {shape.dim} needs more memory than there is; "
+            f"try --batch {max(1, min(batch // 4, 32))}"
+        ) from error
 
 
 def _own_mechanism(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

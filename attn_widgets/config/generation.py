@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from attn_widgets.config.fields import check_bounds, option
 from attn_widgets.errors import ConfigError
 
+GREEDY_BELOW = 1e-30
+"""A lower temperature divides logits beyond all floats."""
+
 
 @dataclass(frozen=True)
 class GenerateConfig:
@@ -56,7 +59,7 @@ class GenerateConfig:
         if self.greedy:
             return 0.0
         if self.temperature is not None:
-            return self.temperature
+            return self.temperature if self.temperature > GREEDY_BELOW else 0.0
         return 1.0 if (self.top_k or self.top_p or self.min_p) else 0.0
 
 

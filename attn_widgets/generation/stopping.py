@@ -143,15 +143,19 @@ class Interrupt:
     def __init__(self) -> None:
         self.requested = False
         self._before: Any = None
+        self._installed = False
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._handle)
+            self._installed = True
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        if self._installed:
+            # None: the handler before was not Python's, and Python cannot put it back.
+            signal.signal(signal.SIGINT, signal.default_int_handler if self._before is None else self._before)
+            self._installed = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:

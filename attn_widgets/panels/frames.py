@@ -17,7 +17,7 @@ MOST_MOMENTS = 8
 
 @dataclass(frozen=True)
 class Packed:
-    """Frames ready to be sent: their description, the chosen weights and states, and how many heads stayed behind."""
+    """Frames ready to be sent: their description, and the weights and states of the heads that go with them."""
 
     frames: list[dict[str, Any]]
     weights: bytes

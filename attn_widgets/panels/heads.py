@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import reprlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -109,6 +110,8 @@ class HeadPanel(Panel):
     ) -> None:
         if not isinstance(trace, AttentionTrace):
             trace = AttentionTrace.from_arrays(trace, tokens=tokens, key_tokens=key_tokens)
+        if not isinstance(title, str):
+            raise PanelError(f"title must be text; given {reprlib.repr(title)}")
         self.trace = trace
         self.title = title
         self._frames = Frames.join(trace, moments)

@@ -2,7 +2,7 @@
 
 Numbers are little-endian float32 weights (query rows, key columns) and one uint8 state for
 each cell (`attn_widgets.trace.records`: value, masked, not captured). ``js/src/wire.ts`` reads
-them; both sides are tested against ``tests/data/wire.json``.
+them; both sides are tested against ``tests/data/panels.json``.
 
 A *frame* is one trace of the panel: a moment of training, or the trace itself. Within a frame,
 blocks follow each other, within a block heads. States that all heads of a block share are

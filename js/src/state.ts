@@ -58,16 +58,18 @@ export function axesOf(spec: Spec, state: State): Axes {
   };
 }
 
-/** Step to a layer or a moment, with head, row and column kept within it. */
+/** Step to a layer or a moment, with head, row and column kept within it; no row is locked where it is not there. */
 export function goTo(spec: Spec, state: State, patch: Partial<State>): Partial<State> {
   const next = { ...state, ...patch };
   const { block, rows, columns } = axesOf(spec, next);
   const inside = (at: number | null, size: number): number | null => (at !== null && at < size ? at : null);
+  const query = inside(next.query, rows.length);
   return {
     ...patch,
     head: Math.min(next.head, block.heads - 1),
-    query: inside(next.query, rows.length),
+    query,
     key: inside(next.key, columns.length),
+    locked: next.locked && query !== null,
   };
 }
 

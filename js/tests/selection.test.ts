@@ -53,6 +53,14 @@ describe("stepping", () => {
     expect(goTo(spec, state, { layer: 1 })).toMatchObject({ layer: 1, head: 1 });
   });
 
+  it("lets go of a locked row that the layer lacks", () => {
+    const short = { ...frame, tokens: [...tokens, ["a", "b"]], blocks: [block(0, 4), { ...block(1, 4), queries: 1 }] };
+    const locked = { ...state, moment: 0, query: 2, key: 2, locked: true };
+    const there = { ...spec, frames: [short] };
+    expect(goTo(there, locked, { layer: 1 })).toMatchObject({ query: null, key: 2, locked: false });
+    expect(goTo(there, { ...locked, query: 1 }, { layer: 1 })).toMatchObject({ query: 1, locked: true });
+  });
+
   it("plays all heads in order and starts again", () => {
     expect(nextHead(spec, state)).toMatchObject({ layer: 1, head: 0 });
     expect(nextHead(spec, { ...state, layer: 1, head: 1 })).toMatchObject({ layer: 0, head: 0 });
