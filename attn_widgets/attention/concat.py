@@ -65,7 +65,7 @@ def concat(
     )  # fmt: skip
 
 
-def concat_weights(heads: int, dim: int) -> dict[str, Tensor]:
+def concat_weights(heads: int, dim: int) -> dict[str, Float[Tensor, "{heads} ..."]]:
     """Draw W and v of every head, uniform in ±1/√(their inputs), as ``nn.Linear`` begins."""
     return {
         "weight": torch.empty(heads, dim, 2 * dim).uniform_(-1, 1) * (2 * dim) ** -0.5,

@@ -100,7 +100,7 @@ def sinusoids(places: Int[Tensor, " place"], features: int, dtype: torch.dtype) 
     return torch.cat((angles.sin(), angles.cos()), -1).to(dtype)
 
 
-def segment_memory_weights(heads: int, dim: int) -> dict[str, Tensor]:
+def segment_memory_weights(heads: int, dim: int) -> dict[str, Float[Tensor, "{heads} ..."]]:
     """Fresh tensors of `heads` heads of width `dim`; the sinusoids are as wide as all heads together."""
     features = heads * dim + heads * dim % 2
     return {

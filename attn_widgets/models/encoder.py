@@ -69,7 +69,7 @@ class Bidirectional(nn.Module):
         ids: Int[Tensor, "batch query"],
         lengths: Int[Tensor, " batch"] | None,
         record: bool,
-        ablated: Mapping[int, Tensor],
+        ablated: Mapping[int, Int[Tensor, " head"]],
     ) -> tuple[Float[Tensor, "batch state dim"], list[Any], Bool[Tensor, "batch 1 1 state"] | None]:
         """Normed states of the last layer, the records (one a layer, none unless asked for), and which are of tokens.
 

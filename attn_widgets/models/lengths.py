@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 
 from attn_widgets.text.lengths import central_windows, halvings, window_starts
@@ -42,7 +42,7 @@ class Windows(NamedTuple):
     first: Tensor
     last: Tensor
 
-    def cut(self, x: Tensor) -> Tensor:
+    def cut(self, x: Shaped[Tensor, "batch position *rest"]) -> Shaped[Tensor, "window context *rest"]:
         """Cut texts (B, S, …) into the windows (W, context, …)."""
         return x.flatten(0, 1)[self.places]
 
@@ -108,8 +108,8 @@ class SlidRecord(NamedTuple):
         wide.scatter_(3, columns.expand(batch, heads, -1, -1), rows)
         return wide[..., :longest] * self.visible()
 
-    def visible(self) -> Tensor:
-        """Bool (B, 1, S, S): what a row's window holds, and no padding."""
+    def visible(self) -> Bool[Tensor, "batch 1 query key"]:
+        """Tell what a row's window holds, and no padding."""
         longest, context = self.windows.source.shape[1], self.windows.places.shape[1]
         key, start = torch.arange(longest, device=self.lengths.device), self.windows.start[:, :, None]
         rows = (key < self.lengths[:, None])[:, :, None]

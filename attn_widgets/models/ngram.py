@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int, Integer
 from torch import Tensor, nn
 
 from attn_widgets.config import ModelConfig
@@ -94,7 +94,7 @@ class NGram(nn.Module):
             self._derived = NGramCounts(self.vocab_size, keys, counts)
         return self._derived
 
-    def count(self, tokens: np.ndarray) -> None:
+    def count(self, tokens: Integer[np.ndarray, " token"]) -> None:
         """Fit to a text (token,), in place of whatever was counted before.
 
         Raises
@@ -107,7 +107,7 @@ class NGram(nn.Module):
             for n, array in enumerate(getattr(self._derived, name), start=1):
                 setattr(self, f"{name}_{n}", torch.from_numpy(array).to(self.device))
 
-    def log_probability(self, tokens: np.ndarray) -> np.ndarray:
+    def log_probability(self, tokens: Integer[np.ndarray, " token"]) -> Float64[np.ndarray, " token"]:
         """Natural log probability (token,) of each token after all those before it, in float64.
 
         The fast way to score a long text: nothing is as wide as the vocabulary.

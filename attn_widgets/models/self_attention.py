@@ -41,6 +41,7 @@ class Attention(nn.Module):
         self.attend = mechanism(config.attention)
         make = WEIGHTS.get(config.attention)
         self.weights = nn.ParameterDict(make(self.heads, self.head_dim) if make else {})  # the mechanism's own
+        self.weight_names = tuple(self.weights)
         self.settings, self.widest = mechanism_settings(config, layer)
         self.key_heads = 0 if config.attention == "lsh" else self.kv_heads
         rows = (self.heads + self.key_heads + self.kv_heads) * self.head_dim
@@ -57,17 +58,21 @@ class Attention(nn.Module):
             key, value = now.cache.append(self.layer, key, value)
         context, record = self.attend(
             query, key, value, causal=True, window=self.window(now.window),
-            dropout=self.dropout if self.training else 0.0, record=now.record, **self.weights, **self.settings,
+            dropout=self.dropout if self.training else 0.0, record=now.record, **self.own(),
         )  # fmt: skip
         if self.layer in now.ablate:
             context = context.index_fill(1, now.ablate[self.layer], 0.0)
         return self.output(context.transpose(1, 2).reshape(batch, queries, dim)), record
 
+    def own(self) -> dict[str, Any]:
+        """Tensors and settings of the mechanism; plain, so that torch.compile sees through it."""
+        return {name: self.weights[name] for name in self.weight_names} | self.settings
+
     def window(self, wanted: int | None) -> int | None:
         """How many keys a token sees: what was asked for, and no more than the mechanism lets it."""
         if self.key_heads == 0:
             return None  # chunks take its place
-        return min(filter(None, (wanted, self.widest)), default=None)
+        return _least(wanted, self.widest)
 
     def project(
         self, x: Float[Tensor, "batch query dim"], rotary: Tables | None
@@ -86,6 +91,10 @@ class Attention(nn.Module):
             both = rotate(both, *rotary)
         query, key = both.transpose(1, 2).split_with_sizes((self.heads, self.key_heads), 1)
         return query, key if self.key_heads else query, value.transpose(1, 2)
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)
 
 
 def mechanism_settings(config: ModelConfig, layer: int) -> tuple[dict[str, Any], int | None]:

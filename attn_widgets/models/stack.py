@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attn_widgets.config import ModelConfig
@@ -132,7 +132,7 @@ def read_itself(
     sight: Sight,
     index: int,
     *,
-    mask: Tensor | None = None,
+    mask: Bool[Tensor, "#batch #head #query #key"] | None = None,
     causal: bool = False,
     past: KeysValues | None = None,
 ) -> tuple[Float[Tensor, "batch query dim"], Any, KeysValues]:
@@ -195,7 +195,7 @@ class Positions(nn.Module):
         return x + table[start:stop]
 
 
-def drop(x: Tensor, rate: float, training: bool) -> Tensor:
+def drop(x: Float[Tensor, "*shape"], rate: float, training: bool) -> Float[Tensor, "*shape"]:
     """Dropout that costs nothing at a rate of zero."""
     return F.dropout(x, rate) if training and rate else x
 
