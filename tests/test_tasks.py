@@ -97,6 +97,13 @@ def test_tokens_are_what_positions_count(name):
 
 
 @pytest.mark.parametrize("name", TASKS)
+def test_the_source_to_try_holds_no_unknown_token(name):
+    task = GENERATED[name]
+    known = {token for item in task.train for token in pieces(item.source, task.tokenizer)}
+    assert set(pieces(task.prompt, task.tokenizer)) <= known
+
+
+@pytest.mark.parametrize("name", TASKS)
 def test_groups_have_equally_many_test_items(name):
     assert len(set(Counter(item.group for item in GENERATED[name].test).values())) == 1
 
