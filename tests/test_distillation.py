@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from attn_widgets import api
 from attn_widgets.api import state
 from attn_widgets.errors import ConfigError, RunError
-from attn_widgets.models.transformer import ModelOutput
+from attn_widgets.models.base import ModelOutput
 from attn_widgets.run import Run
 from attn_widgets.text.batches import IGNORED
 from attn_widgets.training import fit, load_weights

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attn_widgets.config import ModelConfig
+from attn_widgets.models.base import ModelOutput
 from attn_widgets.models.cache import KeyValueCache
 from attn_widgets.models.convert import from_gpt2, from_llama
 from attn_widgets.models.convseq2seq import ConvSeq2Seq
@@ -14,7 +15,7 @@ from attn_widgets.models.ngram import NGram
 from attn_widgets.models.pooling import Classifier
 from attn_widgets.models.recurrent import Recurrent
 from attn_widgets.models.seq2seq import Seq2Seq
-from attn_widgets.models.transformer import ModelOutput, Transformer
+from attn_widgets.models.transformer import Transformer
 
 LanguageModel = Transformer | Recurrent | NGram
 """Continues a text."""

@@ -11,16 +11,15 @@ from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from attn_widgets.attention import padding_mask
 from attn_widgets.config import ModelConfig
+from attn_widgets.models.base import SourceToTarget
 from attn_widgets.models.convolution import HALF, AttentiveConvolution, Convolution, Memory
 from attn_widgets.models.heads import heads_of_records
-from attn_widgets.models.roles import group_parameters, rows_of_stacks
 from attn_widgets.models.stack import Positions, drop
-from attn_widgets.models.transformer import ModelOutput
 from attn_widgets.trace.blocks import Kind
 
 
@@ -39,7 +38,7 @@ class State(NamedTuple):
     position: int = 0
 
 
-class ConvSeq2Seq(nn.Module):
+class ConvSeq2Seq(SourceToTarget):
     """A convolutional encoder–decoder with an attention in every decoder layer.
 
     Positions are always embedded: learned as in the paper (section 3.1), or sinusoidal if `config` says so.
@@ -56,9 +55,7 @@ class ConvSeq2Seq(nn.Module):
     """
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
-        super().__init__()
-        self.config = config
-        self.vocab_size = vocab_size
+        super().__init__(config, vocab_size)
         kind = "sinusoidal" if config.positions == "sinusoidal" else "learned"
         self.embedding = nn.Embedding(vocab_size, config.dim)
         self.source_positions, self.target_positions = Positions(config, kind), Positions(config, kind)
@@ -70,18 +67,6 @@ class ConvSeq2Seq(nn.Module):
             self.head.weight = self.embedding.weight
         self._initialise()
 
-    def forward(
-        self,
-        source: Int[Tensor, "batch source"],
-        lengths: Int[Tensor, " batch"],
-        target: Int[Tensor, "batch target"],
-        *,
-        record: bool = False,
-        ablate: Collection[tuple[int, int]] = (),
-    ) -> ModelOutput:
-        """Logits of the token after every one of `target`: ``decode(encode(source, lengths), target)``."""
-        return self.decode(self.encode(source, lengths, record=record), target, record=record, ablate=ablate)
-
     def encode(
         self,
         source: Int[Tensor, "batch source"],
@@ -90,16 +75,7 @@ class ConvSeq2Seq(nn.Module):
         record: bool = False,
         ablate: Collection[tuple[int, int]] = (),
     ) -> Memory:
-        """Read the source.
-
-        Parameters
-        ----------
-        source
-            Token ids.
-        lengths
-            Tokens of each source; what is behind does not matter.
-        record, ablate
-            Nothing attends here; `ablate` is checked.
+        """Read the source; nothing attends here.
 
         Raises
         ------
@@ -118,51 +94,10 @@ class ConvSeq2Seq(nn.Module):
         states = self.states_map(x)
         return Memory(states, states + embedded, visible, () if record else None)
 
-    def decode(
-        self,
-        memory: Memory,
-        target: Int[Tensor, "batch target"],
-        *,
-        record: bool = False,
-        ablate: Collection[tuple[int, int]] = (),
-    ) -> ModelOutput:
-        """Logits of the token after every one of `target`, which starts with the start token.
-
-        Parameters
-        ----------
-        memory
-            From ``encode``.
-        target
-            Token ids (teacher forcing).
-        record
-            Whether the attention of each layer leaves its record.
-        ablate
-            Heads (layer, head) whose context is set to zero.
-
-        Raises
-        ------
-        ConfigError
-            For a head that is not there, or a target longer than the context.
-        """
-        logits, records, _ = self._read(memory, self.begin(memory), target, record, ablate)
-        return ModelOutput(logits, tuple(records) if record else None)
-
     def begin(self, memory: Memory) -> State:
         """State of the decoder before its first token."""
         batch, _, dim = memory.states.shape
         return State(memory.states.new_zeros(batch, self.config.layers, self.config.kernel - 1, dim))
-
-    def decode_one(
-        self,
-        memory: Memory,
-        state: State,
-        ids: Int[Tensor, " batch"],
-        *,
-        ablate: Collection[tuple[int, int]] = (),
-    ) -> tuple[Float[Tensor, "batch vocab"], State]:
-        """Read one more token of every target; logits of the next, and the state after it."""
-        logits, _, state = self._read(memory, state, ids[:, None], False, ablate)
-        return logits[:, 0], state
 
     def reorder(self, state: State, rows: Int[Tensor, " rows"]) -> State:
         """State of other rows: of the hypotheses that a beam goes on with."""
@@ -173,22 +108,9 @@ class ConvSeq2Seq(nn.Module):
         kind: Kind = "cross"
         return (kind,) * self.config.layers
 
-    def num_parameters(self) -> int:
-        """Trained numbers; a tied head counts once."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by their role (see ``group_parameters``)."""
-        return group_parameters(self)
-
-    def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
-        """Rows of each map in the matrices that stack several (see ``rows_of_stacks``)."""
-        return rows_of_stacks(self)
-
     def _read(
         self, memory: Memory, state: State, target: Tensor, record: bool, ablate: Collection[tuple[int, int]]
     ) -> tuple[Tensor, list[Any], State]:
-        """Logits (B, T, V), the records, and the state after `target`."""
         ablated, past = self._ablated(ablate), self.config.kernel - 1
         embedded = self._drop(self.target_positions(self.embedding(target), state.position))  # g: (B, T, D)
         x, records, held = self.target_map(embedded), [], []

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from attn_widgets.attention import padding_mask
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
+from attn_widgets.models.base import Model, ModelOutput
 from attn_widgets.models.heads import heads_of_records
 from attn_widgets.models.lengths import Halving, SlidRecord, make_windows
 from attn_widgets.models.norms import make_norm
 from attn_widgets.models.positions import Rotary
-from attn_widgets.models.roles import group_parameters, rows_of_stacks
 from attn_widgets.models.stack import (
     EncoderLayer,
     Positions,
@@ -29,11 +29,10 @@ from attn_widgets.models.stack import (
     drop,
     initialise,
 )
-from attn_widgets.models.transformer import ModelOutput
 from attn_widgets.trace.blocks import Kind
 
 
-class Bidirectional(nn.Module):
+class Bidirectional(Model):
     """Layers in which every token sees every other, without a head: what an encoder with any head builds on.
 
     Parameters
@@ -45,9 +44,7 @@ class Bidirectional(nn.Module):
     """
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
-        super().__init__()
-        self.config = config
-        self.vocab_size = vocab_size
+        super().__init__(config, vocab_size)
         self.mask_id = vocab_size
         """Id of the mask token."""
         self.embedding = nn.Embedding(vocab_size + 1, config.dim)
@@ -115,18 +112,6 @@ class Bidirectional(nn.Module):
         """Name what each record is, in their order."""
         kind: Kind = "encoder"
         return (kind,) * self.config.layers
-
-    def num_parameters(self) -> int:
-        """Trained numbers; a tied head counts once."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by their role (see ``group_parameters``)."""
-        return group_parameters(self)
-
-    def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
-        """Rows of each map in the matrices that stack several (see ``rows_of_stacks``)."""
-        return rows_of_stacks(self)
 
 
 class Encoder(Bidirectional):

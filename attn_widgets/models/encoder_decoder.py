@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple, cast
 
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from attn_widgets.attention import padding_mask
 from attn_widgets.config import ModelConfig
+from attn_widgets.models.base import SourceToTarget
 from attn_widgets.models.heads import heads_of_records
 from attn_widgets.models.norms import make_norm
 from attn_widgets.models.positions import Rotary
-from attn_widgets.models.roles import group_parameters, rows_of_stacks
 from attn_widgets.models.stack import (
     DecoderLayer,
     EncoderLayer,
@@ -28,7 +28,6 @@ from attn_widgets.models.stack import (
     drop,
     initialise,
 )
-from attn_widgets.models.transformer import ModelOutput
 from attn_widgets.trace.blocks import Kind
 
 
@@ -71,7 +70,7 @@ class State(NamedTuple):
     past: tuple[KeysValues, ...] = ()
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(SourceToTarget):
     """An encoder–decoder transformer.
 
     Records and ``ablate`` count the encoder's layers first, then the decoder's self-attentions, then its
@@ -86,10 +85,8 @@ class EncoderDecoder(nn.Module):
     """
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
-        super().__init__()
+        super().__init__(config, vocab_size)
         layers = config.layers
-        self.config = config
-        self.vocab_size = vocab_size
         self.dropout = config.dropout
         self.embedding = nn.Embedding(vocab_size, config.dim)
         self.source_positions, self.target_positions = Positions(config), Positions(config)
@@ -108,19 +105,6 @@ class EncoderDecoder(nn.Module):
         if not config.tied:
             nn.init.normal_(self.embedding.weight, std=0.3)
 
-    def forward(
-        self,
-        source: Int[Tensor, "batch source"],
-        lengths: Int[Tensor, " batch"],
-        target: Int[Tensor, "batch target"],
-        *,
-        record: bool = False,
-        ablate: Collection[tuple[int, int]] = (),
-    ) -> ModelOutput:
-        """Logits of the token after every one of `target`: ``decode(encode(source, lengths), target)``."""
-        memory = self.encode(source, lengths, record=record, ablate=ablate)
-        return self.decode(memory, target, record=record, ablate=ablate)
-
     def encode(
         self,
         source: Int[Tensor, "batch source"],
@@ -129,18 +113,7 @@ class EncoderDecoder(nn.Module):
         record: bool = False,
         ablate: Collection[tuple[int, int]] = (),
     ) -> Memory:
-        """Read the source.
-
-        Parameters
-        ----------
-        source
-            Token ids.
-        lengths
-            Tokens of each source; what is behind does not matter.
-        record
-            Whether each layer leaves its record.
-        ablate
-            Heads (index of the record, head) whose context is set to zero; only the encoder's matter here.
+        """Read the source; the encoder's heads come first in `ablate`.
 
         Raises
         ------
@@ -156,53 +129,10 @@ class EncoderDecoder(nn.Module):
             records += left
         return Memory(self.encoder_norm(x), visible, tuple(records) if record else None)
 
-    def decode(
-        self,
-        memory: Memory,
-        target: Int[Tensor, "batch target"],
-        *,
-        record: bool = False,
-        ablate: Collection[tuple[int, int]] = (),
-    ) -> ModelOutput:
-        """Logits of the token after every one of `target`, which starts with the start token.
-
-        Parameters
-        ----------
-        memory
-            From ``encode``.
-        target
-            Token ids (teacher forcing).
-        record
-            Whether each layer leaves its records; those of `memory` come before them.
-        ablate
-            Heads (index of the record, head) whose context is set to zero; the encoder's were ``encode``'s.
-
-        Raises
-        ------
-        ConfigError
-            For a head that is not there, or a target longer than the context where positions end.
-        """
-        logits, records, _ = self._read(self.begin(memory), target, record, ablate)
-        if not record:
-            return ModelOutput(logits)
-        return ModelOutput(logits, ((memory.records or ()) + tuple(records[0::2] + records[1::2])))
-
     def begin(self, memory: Memory) -> State:
         """State of the decoder before its first token; it holds all that the decoder needs of `memory`."""
         source = tuple(layer.cross.remember(memory.states) for layer in cast(Iterable[DecoderLayer], self.decoder))
         return State(0, memory.visible, source)
-
-    def decode_one(
-        self,
-        memory: Memory,
-        state: State,
-        ids: Int[Tensor, " batch"],
-        *,
-        ablate: Collection[tuple[int, int]] = (),
-    ) -> tuple[Float[Tensor, "batch vocab"], State]:
-        """Read one more token of every target; logits of the next, and the state after it."""
-        logits, _, state = self._read(state, ids[:, None], False, ablate)
-        return logits[:, 0], state
 
     def reorder(self, state: State, rows: Int[Tensor, " rows"]) -> State:
         """State of other rows: of the hypotheses that a beam goes on with."""
@@ -217,22 +147,9 @@ class EncoderDecoder(nn.Module):
         kinds: tuple[Kind, ...] = ("encoder", "decoder", "cross")
         return tuple(kind for kind in kinds for _ in range(self.config.layers))
 
-    def num_parameters(self) -> int:
-        """Trained numbers; a tied head counts once."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by their role (see ``group_parameters``)."""
-        return group_parameters(self)
-
-    def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
-        """Rows of each map in the matrices that stack several (see ``rows_of_stacks``)."""
-        return rows_of_stacks(self)
-
     def _read(
-        self, state: State, target: Tensor, record: bool, ablate: Collection[tuple[int, int]]
+        self, memory: Memory, state: State, target: Tensor, record: bool, ablate: Collection[tuple[int, int]]
     ) -> tuple[Tensor, list[Any], State]:
-        """Logits (B, T, V), records (self, cross, self, …) and the state after `target`."""
         start, stop = state.position, state.position + target.shape[1]
         sight = self._sight(start, stop, state.visible, record, ablate)
         x = drop(self.target_positions(self.embedding(target), start), self.dropout, self.training)  # (B, T, D)
@@ -242,7 +159,8 @@ class EncoderDecoder(nn.Module):
             x, left, held = layer(x, state.source[i], sight, state.past[i] if state.past else None)
             records += left
             past.append(held)
-        return self.head(self.decoder_norm(x)), records, state._replace(position=stop, past=tuple(past))
+        ordered = records[0::2] + records[1::2]  # each layer left two: of itself and of the source
+        return self.head(self.decoder_norm(x)), ordered, state._replace(position=stop, past=tuple(past))
 
     def _sight(
         self, start: int, stop: int, visible: Tensor, record: bool, ablate: Collection[tuple[int, int]]

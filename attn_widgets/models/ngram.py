@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
-from attn_widgets.models.transformer import ModelOutput
+from attn_widgets.models.base import ModelOutput
 from attn_widgets.text.ngrams import NGramCounts, count_ngrams
 
 

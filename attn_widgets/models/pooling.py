@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from attn_widgets.attention import scaled_dot
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
+from attn_widgets.models.base import ModelOutput
 from attn_widgets.models.encoder import Bidirectional
 from attn_widgets.models.heads import heads_of_records
 from attn_widgets.models.stack import drop, initialise
-from attn_widgets.models.transformer import ModelOutput
 from attn_widgets.trace.blocks import Kind
 
 

@@ -14,11 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attn_widgets.config import ModelConfig
+from attn_widgets.models.base import Model, ModelOutput
 from attn_widgets.models.cache import KeyValueCache
 from attn_widgets.models.cells import Recurrence
 from attn_widgets.models.heads import MultiHead, heads_of_records
-from attn_widgets.models.roles import group_parameters, rows_of_stacks
-from attn_widgets.models.transformer import ModelOutput
 from attn_widgets.trace.blocks import Kind
 
 
@@ -41,7 +40,7 @@ class RecurrentCache(KeyValueCache):
         self.advance(tokens)
 
 
-class Recurrent(nn.Module):
+class Recurrent(Model):
     """A GRU or LSTM language model.
 
     With attention, the state of each position reads from the states up to its own, and h̃ = tanh(W [context; h])
@@ -59,9 +58,7 @@ class Recurrent(nn.Module):
     ends_at_context = False
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
-        super().__init__()
-        self.config = config
-        self.vocab_size = vocab_size
+        super().__init__(config, vocab_size)
         self.embedding = nn.Embedding(vocab_size, config.dim)
         self.recurrence = Recurrence(config, config.dim)
         attends = config.attention != "none"
@@ -128,18 +125,6 @@ class Recurrent(nn.Module):
     def kinds(self) -> tuple[Kind, ...]:
         """Name what each record is, in their order."""
         return () if self.attention is None else ("decoder",)
-
-    def num_parameters(self) -> int:
-        """Trained numbers; a tied head counts once."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by their role (see ``group_parameters``)."""
-        return group_parameters(self)
-
-    def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
-        """Rows of each map in the matrices that stack several (see ``rows_of_stacks``)."""
-        return rows_of_stacks(self)
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.config.dropout) if self.training and self.config.dropout else x

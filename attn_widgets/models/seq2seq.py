@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from attn_widgets.attention import padding_mask
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
+from attn_widgets.models.base import SourceToTarget
 from attn_widgets.models.cells import Recurrence
 from attn_widgets.models.heads import MultiHead, heads_of_records
 from attn_widgets.models.lengths import Halving, make_windows
 from attn_widgets.models.recurrent import initialise_ends
-from attn_widgets.models.roles import group_parameters, rows_of_stacks
-from attn_widgets.models.transformer import ModelOutput
 from attn_widgets.trace.blocks import Kind
 
 
@@ -52,7 +51,7 @@ class Memory(NamedTuple):
     records: tuple[Any, ...] | None = None
 
 
-class Seq2Seq(nn.Module):
+class Seq2Seq(SourceToTarget):
     """GRU (or LSTM) encoder–decoder with cross-attention by any mechanism, of any number of heads.
 
     The decoder starts at tanh(W of the encoder's last states). Each of its states s reads a context from the source,
@@ -69,9 +68,7 @@ class Seq2Seq(nn.Module):
     """
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
-        super().__init__()
-        self.config = config
-        self.vocab_size = vocab_size
+        super().__init__(config, vocab_size)
         dim, both = config.dim, 2 * config.dim
         attends = config.attention != "none"
         self.embedding = nn.Embedding(vocab_size, dim)
@@ -86,18 +83,6 @@ class Seq2Seq(nn.Module):
         if config.tied:
             self.head.weight = self.embedding.weight
 
-    def forward(
-        self,
-        source: Int[Tensor, "batch source"],
-        lengths: Int[Tensor, " batch"],
-        target: Int[Tensor, "batch target"],
-        *,
-        record: bool = False,
-        ablate: Collection[tuple[int, int]] = (),
-    ) -> ModelOutput:
-        """Logits of the token after every one of `target`: ``decode(encode(source, lengths), target)``."""
-        return self.decode(self.encode(source, lengths), target, record=record, ablate=ablate)
-
     def encode(
         self,
         source: Int[Tensor, "batch source"],
@@ -106,16 +91,7 @@ class Seq2Seq(nn.Module):
         record: bool = False,
         ablate: Collection[tuple[int, int]] = (),
     ) -> Memory:
-        """Read the source, both ways.
-
-        Parameters
-        ----------
-        source
-            Token ids.
-        lengths
-            Tokens of each source; what is behind does not matter.
-        record, ablate
-            Nothing attends here; `ablate` is checked.
+        """Read the source, both ways; nothing attends here.
 
         Raises
         ------
@@ -133,50 +109,9 @@ class Seq2Seq(nn.Module):
         key, value = self.attention.remember(self._drop(outputs))
         return Memory(state, summary, key, value, padding_mask(lengths, key.shape[2]), records)
 
-    def decode(
-        self,
-        memory: Memory,
-        target: Int[Tensor, "batch target"],
-        *,
-        record: bool = False,
-        ablate: Collection[tuple[int, int]] = (),
-    ) -> ModelOutput:
-        """Logits of the token after every one of `target`, which starts with the start token.
-
-        Parameters
-        ----------
-        memory
-            From ``encode``.
-        target
-            Token ids (teacher forcing).
-        record
-            Whether the attention layer leaves its record.
-        ablate
-            Heads (0, head) whose context is set to zero.
-
-        Raises
-        ------
-        ConfigError
-            For a head that is not there.
-        """
-        logits, _, left = self._read(memory, memory.state, target, record, ablate)
-        return ModelOutput(logits, (() if left is None else (left,)) if record else None)
-
     def begin(self, memory: Memory) -> Float[Tensor, "batch layer state"]:
         """State of the decoder before its first token."""
         return memory.state
-
-    def decode_one(
-        self,
-        memory: Memory,
-        state: Float[Tensor, "batch layer state"],
-        ids: Int[Tensor, " batch"],
-        *,
-        ablate: Collection[tuple[int, int]] = (),
-    ) -> tuple[Float[Tensor, "batch vocab"], Float[Tensor, "batch layer state"]]:
-        """Read one more token of every target; logits of the next, and the state after it."""
-        logits, state, _ = self._read(memory, state, ids[:, None], False, ablate)
-        return logits[:, 0], state
 
     def reorder(
         self, state: Float[Tensor, "batch layer state"], rows: Int[Tensor, " rows"]
@@ -188,18 +123,10 @@ class Seq2Seq(nn.Module):
         """Name what each record is, in their order."""
         return () if self.attention is None else ("cross",)
 
-    def num_parameters(self) -> int:
-        """Trained numbers; a tied head counts once."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by their role (see ``group_parameters``)."""
-        return group_parameters(self)
-
     def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
         """Rows of each map in the matrices that stack several (see ``rows_of_stacks``)."""
         states = (self.config.dim,) * (self.start.out_features // self.config.dim)
-        return rows_of_stacks(self) | {self.start.get_parameter("weight"): states}
+        return super().stacked_rows() | {self.start.get_parameter("weight"): states}
 
     def _outputs(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Read embedded sources: outputs (B, S, 2D), last states forward and backward (B, 2D), and lengths.
@@ -220,8 +147,7 @@ class Seq2Seq(nn.Module):
 
     def _read(
         self, memory: Memory, state: Tensor, target: Tensor, record: bool, ablate: Collection[tuple[int, int]]
-    ) -> tuple[Tensor, Tensor, Any]:
-        """Logits (B, T, V), the state after the last token, and the record."""
+    ) -> tuple[Tensor, list[Any], Tensor]:
         ablated = self._ablated(ablate)
         x, left = self._drop(self.embedding(target)), None  # (B, T, D)
         summary = memory.summary[:, None].expand(-1, target.shape[1], -1)  # (B, T, 2D)
@@ -234,7 +160,7 @@ class Seq2Seq(nn.Module):
                 hidden, memory.key, memory.value, mask=memory.visible, record=record, ablated=ablated
             )  # fmt: skip
         hidden = self._drop(torch.tanh(self.combine(torch.cat((context, hidden), -1))))
-        return self.head(hidden), state, left
+        return self.head(hidden), [] if left is None else [left], state
 
     def _ablated(self, ablate: Collection[tuple[int, int]]) -> Tensor | None:
         return heads_of_records(ablate, len(self.kinds()), self.config.heads, self.embedding.weight.device).get(0)

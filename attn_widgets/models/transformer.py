@@ -8,7 +8,7 @@ knows nothing about text, training or panels.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,29 +17,14 @@ from torch import Tensor, nn
 
 from attn_widgets.config import DENSE, ModelConfig
 from attn_widgets.errors import ConfigError
+from attn_widgets.models.base import Model, ModelOutput
 from attn_widgets.models.cache import KeyValueCache, SegmentMemory
 from attn_widgets.models.heads import heads_of_records
 from attn_widgets.models.mlp import MLP
 from attn_widgets.models.norms import make_norm
 from attn_widgets.models.positions import Rotary, sinusoidal_table
-from attn_widgets.models.roles import group_parameters, rows_of_stacks
 from attn_widgets.models.self_attention import Attention, Pass
 from attn_widgets.trace.blocks import Kind
-
-
-class ModelOutput(NamedTuple):
-    """What one pass gives.
-
-    Attributes
-    ----------
-    logits
-        Float[Tensor, "batch query vocab"]: unnormalised log-probabilities of the next token.
-    records
-        What attention left in each layer; None unless asked for.
-    """
-
-    logits: Tensor
-    records: tuple[Any, ...] | None = None
 
 
 class Block(nn.Module):
@@ -63,7 +48,7 @@ class Block(nn.Module):
         return F.dropout(x, self.dropout) if self.training and self.dropout else x
 
 
-class Transformer(nn.Module):
+class Transformer(Model):
     """An attention language model.
 
     Parameters
@@ -77,9 +62,7 @@ class Transformer(nn.Module):
     sinusoids: Tensor | None
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
-        super().__init__()
-        self.config = config
-        self.vocab_size = vocab_size
+        super().__init__(config, vocab_size)
         self.embedding = nn.Embedding(vocab_size, config.dim)
         placed = "relative" if config.attention == "segment_memory" else config.positions
         self.positions = nn.Embedding(config.context, config.dim) if placed == "learned" else None
@@ -162,18 +145,6 @@ class Transformer(nn.Module):
         """Name what each record is, in their order."""
         kinds: tuple[Kind, ...] = ("decoder",)
         return kinds * self.config.layers
-
-    def num_parameters(self) -> int:
-        """Trained numbers; a tied head counts once."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by their role (see ``group_parameters``)."""
-        return group_parameters(self)
-
-    def stacked_rows(self) -> dict[nn.Parameter, tuple[int, ...]]:
-        """Rows of each map in the matrices that stack several (see ``rows_of_stacks``)."""
-        return rows_of_stacks(self)
 
     def _embed(self, ids: Tensor, start: int) -> Tensor:
         x = self.embedding(ids)
