@@ -19,7 +19,7 @@ from attn_widgets.trace import (
     StackedRecord,
     WeightsRecord,
     causal_range,
-    dot_product,
+    vectors,
 )
 
 SLICES = [
@@ -104,7 +104,7 @@ def test_tiles_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     query, key = arrays(2, 1, 50, 64)
     record = DotProductRecord(query, key, 0.3, *causal_range(50, 64, window=9))
     whole, scores = record.weights(1), record.scores(1)
-    monkeypatch.setattr(dot_product, "TILE", 64 * 7)
+    monkeypatch.setattr(vectors, "TILE", 64 * 7)
     np.testing.assert_allclose(record.weights(1), whole, atol=1e-6)
     np.testing.assert_allclose(record.scores(1), scores, atol=1e-6)
 
@@ -113,8 +113,8 @@ def test_a_row_costs_its_own_scores_only(monkeypatch: pytest.MonkeyPatch) -> Non
     query, key = arrays(2, 2, 64, 64)
     record = DotProductRecord(query, key, 0.3, *causal_range(64, 64, window=8))
     sizes: list[int] = []
-    softmax = dot_product._softmax
-    monkeypatch.setattr(dot_product, "_softmax", lambda s, v: (sizes.append(s.size), softmax(s, v))[1])
+    softmax = vectors._softmax
+    monkeypatch.setattr(vectors, "_softmax", lambda s, v: (sizes.append(s.size), softmax(s, v))[1])
     record.weights(0, slice(40, 41), slice(36, 38))
     assert sizes == [8]
 

@@ -16,7 +16,7 @@ os.environ["KERAS_BACKEND"] = "torch"
 import keras
 
 from attn_widgets.errors import AttnError
-from attn_widgets.trace import MASKED, VALUE, AdditiveRecord, AttentionTrace, Block, Record, additive, causal_range
+from attn_widgets.trace import MASKED, VALUE, AdditiveRecord, AttentionTrace, Block, Record, causal_range, vectors
 from tests.test_records import SLICES
 
 DIM = 8
@@ -103,7 +103,7 @@ def test_tiles_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:
     start, stop = causal_range(50, 64, window=9)
     record = AdditiveRecord(**arrays(2, 1, 50, 64), start=start, stop=stop)
     whole, scores = record.weights(1), record.scores(1)
-    monkeypatch.setattr(additive, "TILE", 64 * DIM * 7)
+    monkeypatch.setattr(vectors, "TILE", 64 * DIM * 7)
     np.testing.assert_allclose(record.weights(1), whole, atol=1e-6)
     np.testing.assert_allclose(record.scores(1), scores, atol=1e-5)
 
@@ -117,7 +117,7 @@ def test_memory_stays_within_tiles() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     hidden = 4 * 1024 * 1024 * DIM
-    assert peak < 4 * 1024 * 1024 + 3 * 4 * additive.TILE < hidden  # the weights, and little beside
+    assert peak < 4 * 1024 * 1024 + 3 * 4 * vectors.TILE < hidden  # the weights, and little beside
 
 
 def test_half_precision_storage() -> None:
