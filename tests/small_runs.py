@@ -11,7 +11,7 @@ import torch
 from attn_widgets.config import ModelConfig, TrainConfig
 from attn_widgets.history import History, Progress
 from attn_widgets.models.transformer import Transformer
-from attn_widgets.text.batches import TokenFiles
+from attn_widgets.text.token_files import TokenFiles
 from attn_widgets.training import fit
 
 VOCABULARY = 11

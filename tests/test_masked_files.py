@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from attn_widgets.errors import ConfigError
-from attn_widgets.text.batches import IGNORED, Batch, TokenFiles
+from attn_widgets.text.batches import IGNORED, Batch
 from attn_widgets.text.masked_files import SHORT, MaskedFiles
+from attn_widgets.text.token_files import TokenFiles
 
 END, MASK, CONTEXT = 20, 21, 16
 

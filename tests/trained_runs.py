@@ -11,8 +11,8 @@ from attn_widgets.config import ModelConfig, TrainConfig
 from attn_widgets.history import Progress
 from attn_widgets.models import Transformer
 from attn_widgets.run import Run, record_moment
-from attn_widgets.text.batches import encode_corpus
 from attn_widgets.text.corpus import Corpus, load_corpus
+from attn_widgets.text.token_files import encode_corpus
 from attn_widgets.text.tokenizers import Kind, train_tokenizer
 from attn_widgets.training import fit
 

@@ -14,13 +14,13 @@ from attn_widgets.api.store import existing, place
 from attn_widgets.config import ModelConfig, StoreConfig, TrainConfig, flag_name
 from attn_widgets.errors import ConfigError, CorpusError
 from attn_widgets.flags import build
-from attn_widgets.text.batches import TokenFiles, encode_corpus
 from attn_widgets.text.class_files import ClassFiles, encode_classes
 from attn_widgets.text.corpus import Corpus, load_corpus
 from attn_widgets.text.encoder_corpus import for_encoder
 from attn_widgets.text.masked_files import MaskedFiles
 from attn_widgets.text.pair_files import PairFiles
 from attn_widgets.text.pairs import encode_pairs
+from attn_widgets.text.token_files import TokenFiles, encode_corpus
 from attn_widgets.text.tokenizers import Kind, Tokenizer, train_tokenizer
 
 CHANGEABLE = ("steps", "minutes", "patience")

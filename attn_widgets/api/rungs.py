@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from attn_widgets.errors import AttnError
 from attn_widgets.history import Progress
-from attn_widgets.text.batches import Data, TokenFiles
+from attn_widgets.text.batches import Data
 from attn_widgets.text.ngrams import ngram_rungs
+from attn_widgets.text.token_files import TokenFiles
 
 MOST = 2_000_000
 """Training tokens that are counted: a few seconds of another thread."""

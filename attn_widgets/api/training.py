@@ -19,9 +19,10 @@ from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, TrainingInterrupted
 from attn_widgets.flags import VERBS, build, help_text, keywords
 from attn_widgets.progress import is_plain
-from attn_widgets.text.batches import Data, TokenFiles
+from attn_widgets.text.batches import Data
 from attn_widgets.text.class_files import ClassFiles
 from attn_widgets.text.pair_files import PairFiles
+from attn_widgets.text.token_files import TokenFiles
 from attn_widgets.training import is_main_process
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from attn_widgets.errors import ConfigError
-from attn_widgets.text.batches import IGNORED, Batch, TokenFiles, sample
+from attn_widgets.text.batches import IGNORED, Batch, sample
 from attn_widgets.text.masking import mask_tokens
+from attn_widgets.text.token_files import TokenFiles
 
 SHORT = 0.25
 """Share of the training rows that are cut short: a text to be filled in rarely is as long as the context."""

@@ -13,7 +13,8 @@ from torch.optim import SGD
 from attn_widgets.errors import ConfigError, RunError
 from attn_widgets.history import History, Validation
 from attn_widgets.models import NGram
-from attn_widgets.text.batches import IGNORED, Data, TokenFiles
+from attn_widgets.text.batches import IGNORED, Data
+from attn_widgets.text.token_files import TokenFiles
 from attn_widgets.training.checkpoint import pointers, write_checkpoint
 
 AT_ONCE = 16_384

@@ -23,7 +23,7 @@ import attn_widgets
 import numpy as np
 from attn_widgets.config import ModelConfig, TrainConfig
 from attn_widgets.models import Transformer
-from attn_widgets.text.batches import TokenFiles
+from attn_widgets.text.token_files import TokenFiles
 from attn_widgets.training import fit
 ids = np.random.default_rng(0).integers(0, 139, 100_000).astype(np.uint16)
 tokens = TokenFiles(ids[:99_000], ids[99_000:], 1000, False)
