@@ -6,29 +6,23 @@ import math
 import os
 import sys
 import warnings
-import weakref
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 os.environ["KERAS_BACKEND"] = "torch"
 import keras
 
 from attn_widgets.attention.additive import AdditiveRecord, additive, additive_weights
 from attn_widgets.errors import ConfigError
+from tests.additive_cases import trained
 from tests.attention_cases import DIM, HEADS, KINDS, LENGTHS, inputs, options
 
 module = sys.modules[additive.__module__]  # the package offers the function under the module's name
 WHOLE = module.TILE
-
-
-def trained(dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    random = torch.Generator().manual_seed(99)
-    return {name: (2 * torch.randn(HEADS, DIM, generator=random)).to(dtype) for name in ("v", "b")}
 
 
 def kerass(query: Tensor, key: Tensor, value: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,25 +121,6 @@ def test_gradients(kind: str, tile: int, monkeypatch: pytest.MonkeyPatch) -> Non
     assert torch.autograd.gradcheck(both, (query, key, value, v, b), fast_mode=True)
 
 
-@pytest.mark.parametrize("rows", [1, 2, 3, 5])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("queries", [1, 7, 12])
-def test_tiles_join_without_a_seam(queries: int, kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    query, key, value = inputs(12, 2)
-    arguments, _ = options(kind, 12)
-    mask = arguments.get("mask")
-    if mask is not None and mask.shape[2] > 1:
-        arguments["mask"] = mask[:, :, -queries:]
-    whole, whole_record = additive(query[:, :, -queries:], key, value, **trained(), record=True, **arguments)
-    assert whole_record is not None
-    weights = whole_record.weights()
-    monkeypatch.setattr(module, "TILE", 2 * HEADS * 12 * DIM * rows)
-    context, record = additive(query[:, :, -queries:], key, value, **trained(), record=True, **arguments)
-    assert record is not None
-    torch.testing.assert_close(context, whole, atol=1e-6, rtol=1e-6)
-    torch.testing.assert_close(record.weights(), weights, atol=1e-6, rtol=1e-6)
-
-
 @pytest.mark.parametrize("window", [None, 2])
 def test_more_queries_than_keys(window: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TILE", 2 * HEADS * 3 * DIM * 2)
@@ -168,51 +143,6 @@ def test_last_queries_over_more_keys_equal_the_last_rows_of_the_square(queries: 
     expected, _ = kerass(query, key, value, seen)
     context, _ = additive(query[:, :, -queries:], key, value, **trained(), causal=True, window=window)
     torch.testing.assert_close(context, expected[:, :, -queries:], atol=2e-6, rtol=1e-5)
-
-
-class Memory(TorchDispatchMode):
-    """Numbers in the largest tensor that any operation made, and the most bytes that were held at a time."""
-
-    largest = held = most = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, (tuple, list)) else (out,):
-            if isinstance(tensor, Tensor):
-                self.largest = max(self.largest, tensor.numel())
-                self.hold(tensor.untyped_storage())
-        return out
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.known: dict[int, Any] = {}
-
-    def hold(self, storage: Any) -> None:
-        if storage._cdata in self.known:
-            return
-        self.known[storage._cdata] = weakref.finalize(storage, self.free, storage._cdata, storage.nbytes())
-        self.held += storage.nbytes()
-        self.most = max(self.most, self.held)
-
-    def free(self, place: int, size: int) -> None:
-        del self.known[place]
-        self.held -= size
-
-
-@pytest.mark.parametrize("causal", [False, True])
-def test_a_long_text_needs_the_memory_of_a_few_tiles_in_both_passes(
-    causal: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tile, length = 1 << 14, 512
-    monkeypatch.setattr(module, "TILE", tile)
-    tensors = [torch.randn(1, 2, length, 8, requires_grad=True) for _ in range(3)]
-    with Memory() as memory:
-        context, _ = additive(*tensors, **additive_weights(2, 8), causal=causal)
-        context.sum().backward()
-    assert all(tensor.grad is not None and tensor.grad.any() for tensor in tensors)
-    assert memory.largest <= tile
-    hidden, inputs = 2 * length * length * 8, 2 * length * 8
-    assert 4 * (tile + inputs) < memory.most < 4 * (4 * tile + 8 * inputs) < 4 * hidden / 20
 
 
 def test_a_row_without_any_key_leaves_finite_gradients() -> None:
