@@ -1,7 +1,8 @@
-"""The recurrent encoder–decoder against torch's cells, source by source, and its promises to training and search."""
+"""The recurrent encoder–decoder against torch's cells, source by source."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,40 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from attn_widgets.attention import MECHANISMS
-from attn_widgets.config import DENSE, MECHANISMS_OF, ModelConfig, TrainConfig
+from attn_widgets.config import ModelConfig, TrainConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.models.seq2seq import Seq2Seq
 from attn_widgets.training.optimizers import make_optimizer, set_rates
+from tests.small_pair_models import LENGTHS, SMALL, VOCAB, texts
+from tests.small_pair_models import make as make_small
 
-OPTIONS: list[dict[str, Any]] = [
-    *({"attention": name} for name in MECHANISMS_OF["seq2seq"]),
-    {"cell": "lstm", "attention": "none", "layers": 1},
-    {"cell": "lstm", "attention": "additive", "bias": True, "tied": True},
-    {"kv_heads": 2, "bias": True, "layers": 1},
-]
-VOCAB = 20
-END = 19
-LENGTHS = torch.tensor([9, 1, 4])
-
-
-def make(dtype: torch.dtype = torch.float32, **options: Any) -> Seq2Seq:
-    """A small model whose every parameter is random, so that no part of it is idle."""
-    torch.manual_seed(0)
-    model = Seq2Seq(ModelConfig(**{"model": "seq2seq", "layers": 2, "heads": 8, "dim": 16, **options}), VOCAB)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape))
-    return model.to(dtype).eval()
-
-
-def pairs(more: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """Sources of 9, 1 and 4 tokens, and targets; `more` padding behind."""
-    generator = torch.Generator().manual_seed(1)
-    source = torch.randint(1, VOCAB - 1, (3, 9), generator=generator)
-    target = torch.randint(1, VOCAB - 1, (3, 7), generator=generator)
-    target[:, 0] = END
-    padded = F.pad(source, (0, more))
-    return padded.masked_fill(torch.arange(9 + more) >= LENGTHS[:, None], 0), LENGTHS, target
+OPTIONS = SMALL["seq2seq"].options
+make = partial(make_small, "seq2seq")
 
 
 def copied(cells: nn.Module, config: ModelConfig, inputs: int, both_ways: bool) -> Any:
@@ -86,10 +62,10 @@ def by_hand(model: Seq2Seq, source: Tensor, target: Tensor) -> tuple[Tensor, Ten
 @pytest.mark.parametrize("options", OPTIONS)
 @torch.no_grad()
 def test_a_padded_batch_in_one_call_equals_torchs_cells_step_by_step_without_padding(options: dict[str, Any]) -> None:
-    model = make(torch.float64, **options)
-    source, lengths, target = pairs()
-    output = model(source, lengths, target, record=True)
-    for row, length in enumerate(lengths.tolist()):
+    model = make(**options)
+    source, target = texts()
+    output = model(source, LENGTHS, target, record=True)
+    for row, length in enumerate(LENGTHS.tolist()):
         logits, weights = by_hand(model, source[row, :length], target[row])
         torch.testing.assert_close(output.logits[row], logits, atol=1e-11, rtol=0)
         if weights is not None:
@@ -102,7 +78,7 @@ def test_a_padded_batch_in_one_call_equals_torchs_cells_step_by_step_without_pad
 
 @torch.no_grad()
 def test_scaled_dot_is_torchs_multihead_attention_with_eight_heads() -> None:
-    model = make(torch.float64, bias=True)
+    model = make(bias=True)
     heads: Any = model.attention
     theirs = nn.MultiheadAttention(16, 8, kdim=32, vdim=32, batch_first=True).double()
     for ours, weight in zip(
@@ -122,63 +98,11 @@ def test_scaled_dot_is_torchs_multihead_attention_with_eight_heads() -> None:
     assert weights.shape[1] == 8
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-@torch.no_grad()
-def test_padding_never_matters(options: dict[str, Any]) -> None:
-    model = make(torch.float64, **options)
-    source, lengths, target = pairs()
-    logits = model(source, lengths, target).logits
-    longer, _, _ = pairs(5)
-    torch.testing.assert_close(model(longer, lengths, target).logits, logits, atol=1e-12, rtol=0)
-    other = longer.masked_fill(torch.arange(14) >= lengths[:, None], 7)  # whatever stands there
-    torch.testing.assert_close(model(other, lengths, target).logits, logits, atol=1e-12, rtol=0)
-    changed = target.clone()
-    changed[:, 4:] = 5  # nor do later tokens of the target
-    torch.testing.assert_close(model(source, lengths, changed).logits[:, :4], logits[:, :4], atol=1e-12, rtol=0)
-
-
-@pytest.mark.parametrize("options", OPTIONS)
-@torch.no_grad()
-def test_step_by_step_equals_teacher_forcing_also_in_another_order(options: dict[str, Any]) -> None:
-    model = make(torch.float64, **options)
-    source, lengths, target = pairs()
-    memory = model.encode(source, lengths)
-    torch.testing.assert_close(model.decode(memory, target).logits, model(source, lengths, target).logits)
-    state, rows = model.begin(memory), []
-    for ids in target.T:
-        logits, state = model.decode_one(memory, state, ids)
-        rows.append(logits)
-    expected = model(source, lengths, target).logits
-    torch.testing.assert_close(torch.stack(rows, 1), expected, atol=1e-11, rtol=0)
-    # Rows that stay with their source may go on from another row's past.
-    twice = model.encode(source[[0, 0]], lengths[[0, 0]])
-    state = model.begin(twice)
-    for ids in target[:2, :3].T:
-        _, state = model.decode_one(twice, state, ids)
-    logits, _ = model.decode_one(twice, model.reorder(state, torch.tensor([1, 1])), torch.tensor([4, 5]))
-    joined = torch.cat((target[[1, 1], :3], torch.tensor([[4], [5]])), 1)
-    expected = model(source[[0, 0]], lengths[[0, 0]], joined).logits[:, -1]
-    torch.testing.assert_close(logits, expected, atol=1e-11, rtol=0)
-
-
-@pytest.mark.parametrize("name", MECHANISMS_OF["seq2seq"])
-@torch.no_grad()
-def test_every_token_of_the_source_reaches_every_step_through_the_memory(name: Any) -> None:
-    model = make(torch.float64, attention=name)
-    source, lengths, target = pairs()
-    before = model(source, lengths, target).logits[0]
-    for position in range(9):
-        changed = source.clone()
-        changed[0, position] = 1 + (changed[0, position] % 17)
-        after = model(changed, lengths, target).logits
-        assert (after[0] - before).abs().amax(-1).min() > 1e-9
-
-
 @torch.no_grad()
 def test_without_attention_the_decoder_gets_the_last_states_and_no_more() -> None:
-    model = make(torch.float64, attention="none")
-    source, lengths, target = pairs()
-    memory = model.encode(source, lengths, record=True)
+    model = make(attention="none")
+    source, target = texts()
+    memory = model.encode(source, LENGTHS, record=True)
     assert memory.key is memory.value is memory.visible is None
     assert memory.records == ()
     assert memory.summary.shape == (3, 32)
@@ -187,33 +111,14 @@ def test_without_attention_the_decoder_gets_the_last_states_and_no_more() -> Non
     assert steps.min() > 1e-6  # it is fed at every step
 
 
-@pytest.mark.parametrize("name", DENSE)
-@pytest.mark.parametrize("record", [False, True])
-@torch.no_grad()
-def test_ablation_equals_zeroed_columns_of_the_output_map(name: Any, record: bool) -> None:
-    model = make(torch.float64, attention=name)
-    source, lengths, target = pairs()
-    plain = model(source, lengths, target, record=record).logits
-    torch.testing.assert_close(model(source, lengths, target).logits, plain, atol=1e-12, rtol=0)
-    ablated = model(source, lengths, target, record=record, ablate=[(0, 1), (0, 7)]).logits
-    memory = model.encode(source, lengths)
-    first, _ = model.decode_one(memory, model.begin(memory), target[:, 0], ablate=[(0, 1), (0, 7)])
-    heads: Any = model.attention
-    heads.output.weight[:, 2:4] = 0
-    heads.output.weight[:, 14:] = 0
-    torch.testing.assert_close(ablated, model(source, lengths, target).logits, atol=1e-12, rtol=0)
-    torch.testing.assert_close(first, ablated[:, 0], atol=1e-11, rtol=0)
-    assert (ablated - plain).abs().max() > 1e-3
-
-
 def test_what_cannot_work_is_named() -> None:
-    source, lengths, target = pairs()
+    source, target = texts()
     with pytest.raises(ConfigError) as error:
-        make()(source, lengths, target, ablate=[(1, 0)])
+        make()(source, LENGTHS, target, ablate=[(1, 0)])
     assert str(error.value) == "--ablate L1H0: the model has one attention layer, 0, and heads 0–7"
     with pytest.raises(ConfigError, match="--ablate L0H0: the model has --attention none, no head to switch off"):
-        make(attention="none").encode(source, lengths, ablate=[(0, 0)])
-    for empty in ((source[:, :0], lengths * 0), (source, lengths - 1)):
+        make(attention="none").encode(source, LENGTHS, ablate=[(0, 0)])
+    for empty in ((source[:, :0], LENGTHS * 0), (source, LENGTHS - 1)):
         with pytest.raises(ConfigError) as error:
             make().encode(*empty)
         assert str(error.value) == "the source is empty; give at least one token"
@@ -245,22 +150,10 @@ def test_number_of_parameters() -> None:
     assert make(attention="none").num_parameters() == none
 
 
-@pytest.mark.parametrize("options", OPTIONS)
-def test_every_parameter_gets_a_gradient_and_both_paths_give_the_same(options: dict[str, Any]) -> None:
-    source, lengths, target = pairs(2)
-    gradients = []
-    for record in (False, True):
-        model = make(torch.float64, **options).train()
-        logits = model(source, lengths, target, record=record).logits
-        F.cross_entropy(logits[:, :-1].flatten(0, 1), target[:, 1:].flatten()).backward()
-        gradients.append({name: parameter.grad for name, parameter in model.named_parameters()})
-    assert all(gradient is not None and gradient.abs().max() > 0 for gradient in gradients[0].values())
-    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-11, rtol=0)
-
-
 @pytest.mark.parametrize("options", [{}, {"cell": "lstm", "attention": "additive"}])
 def test_autocast_and_bfloat16(options: dict[str, Any]) -> None:
-    model, given = make(**options).train(), pairs(2)
+    source, target = texts()
+    model, given = make(torch.float32, **options).train(), (F.pad(source, (0, 2)), LENGTHS, target)
     exact = model(*given).logits
     with torch.autocast("cpu", dtype=torch.bfloat16):
         logits = model(*given).logits
@@ -274,7 +167,8 @@ def test_autocast_and_bfloat16(options: dict[str, Any]) -> None:
 
 
 def test_dropout_acts_in_training_alone_and_everywhere() -> None:
-    model, given = make(dropout=0.5), pairs()
+    source, target = texts()
+    model, given = make(dropout=0.5), (source, LENGTHS, target)
     torch.testing.assert_close(model(*given).logits, make()(*given).logits)
     model.train()
     seen: list[float] = []
@@ -291,10 +185,13 @@ def test_dropout_acts_in_training_alone_and_everywhere() -> None:
     assert model.encoder.cells.dropout == model.decoder.cells.dropout == 0.5  # between the layers
 
 
+END = 19
+
+
 def learn(attention: Any, optimizer: Any, rate: float) -> float:
     """Share of unseen sources that are reversed without a mistake after a few seconds of training."""
     torch.manual_seed(0)
-    model = Seq2Seq(ModelConfig(model="seq2seq", attention=attention, layers=1, dim=64), VOCAB)
+    model = Seq2Seq(ModelConfig(model="seq2seq", attention=attention, layers=1, dim=64), END + 1)
     made = make_optimizer(model, TrainConfig(optimizer=optimizer, learning_rate=rate))
 
     def batch(rows: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -323,8 +220,9 @@ def test_attention_learns_to_reverse_what_a_single_state_cannot_hold_yet(optimiz
 
 
 def test_state_is_parameters_alone_and_loads_strictly() -> None:
-    model = make(attention="concat")
+    model = make(torch.float32, attention="concat")
     other = Seq2Seq(model.config, VOCAB).eval()
     assert set(model.state_dict()) == {name for name, _ in model.named_parameters()}
     other.load_state_dict(model.state_dict())
-    assert torch.equal(model(*pairs()).logits, other(*pairs()).logits)
+    source, target = texts()
+    assert torch.equal(model(source, LENGTHS, target).logits, other(source, LENGTHS, target).logits)
