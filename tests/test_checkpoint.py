@@ -19,6 +19,7 @@ from attn_widgets.models.transformer import Transformer
 from attn_widgets.training.checkpoint import load_weights, pointers, read_checkpoint, restore, write_checkpoint
 from attn_widgets.training.lock import RunLock
 from attn_widgets.training.optimizers import make_optimizer
+from tests import children
 from tests.small_runs import small_config, small_model
 
 FILES = {"model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"}
@@ -177,7 +178,7 @@ def test_a_run_open_elsewhere_is_refused(tmp_path: Path) -> None:
     hold = "import sys\nfrom pathlib import Path\nfrom attn_widgets.training.lock import RunLock\n"
     hold += "with RunLock(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
     command = [sys.executable, "-c", hold, str(tmp_path / "mine")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    with children.child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "held\n"
         with pytest.raises(RunError, match="'mine' is being trained elsewhere"), RunLock(tmp_path / "mine"):

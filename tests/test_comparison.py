@@ -18,6 +18,7 @@ from attn_widgets.comparison import CONTENDERS, COURSES, Comparison, cells
 from attn_widgets.config import MECHANISMS_OF
 from attn_widgets.errors import ConfigError, RunError
 from attn_widgets.text.tasks import TASKS
+from tests.children import child
 
 
 def test_every_article_model_meets_every_task() -> None:
@@ -115,7 +116,7 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
     ]  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name != "ATTN_PROGRESS"}
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+    with child(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         assert "template" in process.stdout.readline()
         time.sleep(1.0)

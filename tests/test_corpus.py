@@ -129,6 +129,12 @@ def test_missing_files(tmp_path: Path):
     assert "no such file: " in refusal(source=tmp_path / "shakespear.txt")
     assert "did you mean shakespeare.txt?" in refusal(source=tmp_path / "shakespear.txt")
     assert "did you mean sentences?" in refusal(source="sentence")
+    for name in ("sentences", "dates"):
+        told = f"{name} is built in and cannot be joined with other texts; give it alone, or files only"
+        assert refusal(source=[name, tmp_path / "shakespeare.txt"]) == told
+    for name in ("sentences", "dates"):
+        told = f"{name} is built in and cannot be joined with other texts; give it alone, or files only"
+        assert refusal(source=[name, tmp_path / "shakespeare.txt"]) == told
     assert "'python-docs'" in refusal(source="quite-another-thing")
     assert "no text file in" in refusal(source=str(tmp_path / "*.md"))
     assert "no source" in refusal(source=[])

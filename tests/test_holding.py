@@ -23,6 +23,7 @@ from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, RunError, TrainingError, TrainingInterrupted
 from attn_widgets.run import Run
 from attn_widgets.training import RunLock
+from tests.children import child, wait_until
 from tests.tiny import TEXT, quick, refused
 
 pytestmark = pytest.mark.usefixtures("somewhere")
@@ -164,10 +165,10 @@ def test_killed_while_it_overwrites(somewhere: Path) -> None:
         "quick(name='mine', seed=2, overwrite=True, steps=1_000_000, validate_every=1_000_000)"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    with subprocess.Popen([sys.executable, "-c", code], env=env) as other:
-        while not (somewhere / "attn_runs/mine/checkpoints.json").exists() or not [*somewhere.rglob(".mine.old")]:
-            assert other.poll() is None
-        os.kill(other.pid, signal.SIGKILL)
+    runs = somewhere / "attn_runs"
+    with child([sys.executable, "-c", code], env=env) as other:
+        wait_until(lambda: (runs / "mine/checkpoints.json").exists() and (runs / ".mine.old").exists(), other)
+    assert other.returncode == -signal.SIGKILL
     assert [*somewhere.rglob(".attn-tokens-*")]
     assert quick(name="next").name == "next"
     assert seeds() == {"mine": 1, "next": 0}

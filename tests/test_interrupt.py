@@ -18,6 +18,7 @@ from attn_widgets.errors import TrainingInterrupted
 from attn_widgets.training import load_weights
 from attn_widgets.training.checkpoint import read_checkpoint
 from attn_widgets.training.interrupt import Interrupt
+from tests import children
 from tests.small_runs import train
 
 # Says when it has taken the third step; then one step takes as long as it is told to.
@@ -46,11 +47,10 @@ except KeyboardInterrupt as stop:
 def training(folder: Path, seconds: float) -> Iterator[subprocess.Popen[str]]:
     """A child that is in the middle of step 3."""
     command = [sys.executable, "-c", CHILD, str(folder), str(seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    with children.child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "now\n"
         yield child
-        child.kill()
 
 
 def test_the_first_signal_keeps_the_step_and_says_so(tmp_path: Path) -> None:

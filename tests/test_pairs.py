@@ -7,7 +7,8 @@ import pytest
 
 from attn_widgets.errors import ConfigError, CorpusError
 from attn_widgets.text.batches import IGNORED
-from attn_widgets.text.pairs import encode_pairs, joined_text, task_corpus
+from attn_widgets.text.corpus import task_corpus
+from attn_widgets.text.pairs import encode_pairs
 from attn_widgets.text.tasks import Item, Task, make_task
 from attn_widgets.text.tokenizers import Tokenizer, train_tokenizer
 
@@ -85,8 +86,8 @@ def test_a_joined_row_is_the_joined_text():
         tokenizer = tokenizer_of(task)
         files = encode_pairs(task, tokenizer, joined=True, limit=MANY)
         for at, item in enumerate(task.test):
-            whole = tokenizer.encode_prompt(joined_text(task, item.source, item.target))
-            start = tokenizer.encode_prompt(joined_text(task, item.source))
+            whole = tokenizer.encode_prompt(task.joined(item.source, item.target))
+            start = tokenizer.encode_prompt(task.joined(item.source))
             inputs, targets = find_row(files, at)
             assert inputs[: len(whole)].tolist() == whole.tolist()
             assert not inputs[len(whole) :].any()
@@ -157,7 +158,7 @@ def test_validation_covers_every_item_once(joined, name):
         assert sum(array.size for array in batch.inputs if array.ndim == 2) <= 1000
         predicted += int((batch.targets != IGNORED).sum())
         found += [tokenizer.decode(ids[ids > 0]) for ids in batch.inputs[-1]]
-    whole = [joined_text(task, item.source, item.target) if joined else item.target for item in task.validation]
+    whole = [task.joined(item.source, item.target) if joined else item.target for item in task.validation]
     assert sorted(found) == sorted(whole)
     per_item = [len(i.target.split()) // 2 if name == "recall" else len(i.target) + 1 for i in task.validation]
     assert predicted == files.validation_count == sum(per_item)

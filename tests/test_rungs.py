@@ -15,9 +15,9 @@ from attn_widgets.api import rungs, state
 from attn_widgets.api.rungs import with_rungs
 from attn_widgets.history import History, Progress, Validation, beaten
 from attn_widgets.progress import ProgressBar
-from attn_widgets.text.corpus import load_corpus
+from attn_widgets.text.corpus import load_corpus, task_corpus
 from attn_widgets.text.ngrams import ngram_rungs
-from attn_widgets.text.pairs import encode_pairs, task_corpus
+from attn_widgets.text.pairs import encode_pairs
 from attn_widgets.text.tasks import make_task
 from attn_widgets.text.token_files import TokenFiles
 from attn_widgets.text.tokenizers import train_tokenizer

@@ -8,6 +8,7 @@ import pytest
 
 from attn_widgets import api
 from attn_widgets.api.show import has_skills, summary
+from attn_widgets.errors import RunError
 from tests.tiny import TINY
 
 
@@ -29,3 +30,6 @@ def test_skills_are_told_where_their_longest_item_can_be_read(
     assert has_skills(run) == told
     assert ("taste: accuracy" in capsys.readouterr().out) == told
     assert ("taste" in summary(run)) == told
+    if not told:
+        with pytest.raises(RunError, match=f"^the longest item .* has 29 tokens, and --positions {positions}"):
+            run.skills()

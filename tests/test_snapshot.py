@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from attn_widgets.panels.colours import colours, palette, picture, rgb
+from attn_widgets.panels.heads import HeadPanel
 from attn_widgets.panels.snapshot import LARGEST, heads_html
 from attn_widgets.trace import AttentionTrace, Block, WeightsRecord
 from tests.panel_traces import causal_trace
@@ -68,6 +69,16 @@ def test_the_picture_shows_every_weight_within_half_a_step() -> None:
     distance = np.abs(shown[..., None, :3].astype(int) - palette("light").astype(int)).sum(-1)
     read = distance.argmin(-1) / 255
     assert np.abs(read - weights)[visible].max() < 1 / 252
+
+
+def test_the_mean_is_drawn_where_it_is_on_show() -> None:
+    trace = causal_trace()
+    outline = Outline(HeadPanel(trace, layer=1, head=3, mean=True).snapshot())
+    shown = np.asarray(first_png(outline.svg).convert("RGB")).astype(int)
+    read = np.abs(shown[..., None, :] - palette("light").astype(int)).sum(-1).argmin(-1) / 255
+    mean, visible = trace.mean(1), trace.visible(1, 0)
+    assert np.abs(read - mean)[visible].max() < 1 / 252
+    assert next(outline.svg.iter(f"{SVG}text")).text == "L1 mean"
 
 
 def test_masked_zero_nan_and_not_captured_look_different() -> None:

@@ -11,7 +11,7 @@ import pytest
 from dateutil import parser
 
 from attn_widgets.errors import ConfigError
-from attn_widgets.text.pairs import task_corpus
+from attn_widgets.text.corpus import task_corpus
 from attn_widgets.text.sentences import line_log_probability
 from attn_widgets.text.tasks import TASKS, Item, Task, make_task, pieces, rare_words
 from attn_widgets.text.tasks.dates import FORMATS

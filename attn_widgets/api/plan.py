@@ -11,7 +11,7 @@ from attn_widgets.api.heavy import load_torch
 from attn_widgets.api.resuming import check_goes_on
 from attn_widgets.api.source import Source, read_source
 from attn_widgets.api.store import existing, place
-from attn_widgets.config import ModelConfig, StoreConfig, TrainConfig, flag_name
+from attn_widgets.config import WIDER, ModelConfig, StoreConfig, TrainConfig, flag_name
 from attn_widgets.errors import ConfigError, CorpusError
 from attn_widgets.flags import build
 from attn_widgets.text.class_files import ClassFiles, encode_classes
@@ -134,7 +134,7 @@ def encode(plan: Plan, scratch: Path) -> TokenFiles | MaskedFiles | PairFiles | 
     else:
         joined = not shape.reads_pairs
         pairs = encode_pairs(corpus.task, plan.tokenizer, joined=joined, limit=limit, lengths=shape.lengths)
-    pairs.check(shape.context)
+    pairs.check(shape.context, ("truncate", *(way for way, models in WIDER.items() if shape.model in models)))
     return pairs
 
 

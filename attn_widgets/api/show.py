@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING
 
 from attn_widgets.history import History, Progress
@@ -96,18 +95,8 @@ def plain_summary(run: Run) -> str:
 
 
 def has_skills(run: Run) -> bool:
-    """Whether the corpus has skills that this run's tokens can be asked for, and its model reads the longest item."""
-    if run.corpus.grammar != "sentences" or run.tokenizer.kind != "word":
-        return False
-    return not run.model.ends_at_context or _longest_item() <= run.model_config.context
-
-
-@cache
-def _longest_item() -> int:
-    """Tokens of the longest item, the start token among them."""
-    from attn_widgets.text.sentences import skill_items
-
-    return 1 + max(len(f"{item.prompt} {item.expected}".split()) for item in skill_items())
+    """Whether the corpus has skills that this run can be asked for."""
+    return not run.skills_missing
 
 
 def duration(seconds: float) -> str:

@@ -22,9 +22,10 @@ from attn_widgets.generation.decode import generate_tokens
 from attn_widgets.generation.tasks import TaskScore, score_task
 from attn_widgets.models import MODELS, NGram
 from attn_widgets.models.template import Templates
+from attn_widgets.text.corpus import task_corpus
 from attn_widgets.text.metrics import score
 from attn_widgets.text.pair_files import PairFiles
-from attn_widgets.text.pairs import encode_pairs, joined_text, task_corpus
+from attn_widgets.text.pairs import encode_pairs
 from attn_widgets.text.tasks import Task, make_task
 from attn_widgets.text.tokenizers import Tokenizer, train_tokenizer
 from attn_widgets.training import fit
@@ -110,7 +111,7 @@ def _generation_speed(model: Any, config: ModelConfig, tokenizer: Tokenizer, tas
             lengths = torch.tensor([source.shape[1]])
             count += len(translate(model, source, lengths, end_id=end, max_new_tokens=longest)[0].ids)
             continue
-        prompt = tokenizer.encode_prompt(joined_text(task, item.source)).tolist()
+        prompt = tokenizer.encode_prompt(task.joined(item.source)).tolist()
         wanted = GenerateConfig(max_new_tokens=longest, greedy=True)
         count += len(generate_tokens(model, prompt, wanted, end_id=end, decode=tokenizer.decode, trace=False).ids)
     return count / (time.perf_counter() - began)
@@ -119,11 +120,11 @@ def _generation_speed(model: Any, config: ModelConfig, tokenizer: Tokenizer, tas
 def _template(task: Task) -> dict[str, Any]:
     """Fill the slots of the frames that the training texts show."""
     began = time.perf_counter()
-    texts = [joined_text(task, item.source, item.target) for item in task.train]
+    texts = [task.joined(item.source, item.target) for item in task.train]
     templates = _frames(texts)
     learnt = time.perf_counter() - began
     count = len(templates.frames) if templates else 0
-    predicted = [_completed(templates, joined_text(task, item.source)) for item in task.test]
+    predicted = [_completed(templates, task.joined(item.source)) for item in task.test]
     seconds = time.perf_counter() - began - learnt
     accuracy, groups = score(task, _as_written(task, predicted))
     told = TaskScore(task.name, task.metric, accuracy, len(task.test), groups, {})

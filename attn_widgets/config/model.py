@@ -150,6 +150,11 @@ class ModelConfig:
         return max(1, self.context // 2) if self.segment is None else self.segment
 
     @property
+    def ends_at_context(self) -> bool:
+        """Whether the model has no position past the context."""
+        return self.model in ROTATES and self.positions != "rotary"
+
+    @property
     def reads_pairs(self) -> bool:
         """Whether the model reads a source and writes a target."""
         return self.model in READS_PAIRS

@@ -135,7 +135,7 @@ class Transformer(Model):
     @property
     def ends_at_context(self) -> bool:
         """Whether there is no position past the context."""
-        return self.config.positions != "rotary"
+        return self.config.ends_at_context
 
     def new_cache(self, batch: int = 1, capacity: int | None = None) -> KeyValueCache:
         """Room for the keys and values of `batch` texts."""

@@ -240,8 +240,9 @@ class HeadPanel(Panel):
                 return
 
     def snapshot(self) -> str:
-        """Write static HTML: the head on show, all heads as thumbnails, and a table."""
-        return snapshot.heads_html(self._frames.traces[self.moment], self.layer, self.head, self._snapshot, self.title)
+        """Write static HTML: the head or the mean on show, all heads as thumbnails, and a table."""
+        head = None if self.mean else self.head
+        return snapshot.heads_html(self._frames.traces[self.moment], self.layer, head, self._snapshot, self.title)
 
     def to_html(self, path: str | os.PathLike[str], *, budget: int = export.BUDGET) -> Path:
         """Write the panel as one offline page with the same interaction.

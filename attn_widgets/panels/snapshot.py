@@ -22,15 +22,19 @@ _SIZE = 340
 _THUMBNAIL = 58
 
 
-def heads_html(trace: AttentionTrace, layer: int, head: int, ident: str, title: str = "") -> str:
+def heads_html(trace: AttentionTrace, layer: int, head: int | None, ident: str, title: str = "") -> str:
     """Write a figure with one head large, all heads small, and a table of what each row looks at most.
 
-    `ident` becomes the figure's id, by which the live view hides it.
+    Without a `head` the large one is the mean over the layer's heads. `ident` becomes the figure's id, by which the
+    live view hides it.
     """
     block = trace.blocks[layer]
-    weights, states = block.record.weights(head), block.record.states(head)
+    if head is None:
+        weights, states = trace.mean(layer), trace.mean_states(layer)
+    else:
+        weights, states = block.record.weights(head), block.record.states(head)
     predictions = trace.predictions_of(layer)
-    name = head_name(layer, head)
+    name = f"L{layer} mean" if head is None else head_name(layer, head)
     main, width, height = _main(block, weights, states, predictions, name, title)
     small, small_width, small_height = _thumbnails(trace, (layer, head))
     gap = 36 if small else 0
@@ -64,7 +68,7 @@ def _main(
     small, factor = _reduce(weights, states)
     parts = [
         svg.text(0, 18, name, size=17, more='font-weight="650"'),
-        svg.text(62, 18, shorten(visible_line(title), 64), size=12, fill=svg.MUTED),
+        svg.text(svg.text_width(name, 17) + 16, 18, shorten(visible_line(title), 64), size=12, fill=svg.MUTED),
         f'<rect x="{left:g}" y="{top:g}" width="{wide:g}" height="{high:g}" fill="url(#masked)" stroke="{svg.LINE}"/>',
         svg.embed(picture(*small), left, top, wide, high) if weights.size else "",
     ]
@@ -114,7 +118,7 @@ def _legend(y: float, factor: int) -> tuple[str, float]:
     return "".join(parts), x
 
 
-def _thumbnails(trace: AttentionTrace, current: tuple[int, int]) -> tuple[str, float, float]:
+def _thumbnails(trace: AttentionTrace, current: tuple[int, int | None]) -> tuple[str, float, float]:
     """All heads, a layer a row; nothing where there are too many, or just one."""
     heads = list(trace.iter_heads())
     if not 1 < len(heads) <= MOST_THUMBNAILS:

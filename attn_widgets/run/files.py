@@ -34,13 +34,14 @@ class CorpusNote:
     task_from: str | None = None
     pair: tuple[str, str] | None = None
     labels: tuple[str, ...] = ()
+    between: str = ""
 
     @classmethod
     def of(cls, corpus: Corpus) -> CorpusNote:
         """Take from a corpus what is to be remembered."""
         return cls(
             corpus.name, corpus.source, corpus.prompt, corpus.floor, corpus.grammar, corpus.task_from, corpus.pair,
-            corpus.labels,
+            corpus.labels, corpus.between,
         )  # fmt: skip
 
 

@@ -25,12 +25,11 @@ from attn_widgets.run.files import CorpusNote, Description, find_run, read_descr
 from attn_widgets.run.given import as_texts, options_of
 from attn_widgets.run.moments import read_moments
 from attn_widgets.run.pairs import answered, write_answer
-from attn_widgets.run.scores import kept_skills, task_score
+from attn_widgets.run.scores import kept_skills, missing_skills, task_score
 from attn_widgets.run.texts import trace_ids, write_on
 from attn_widgets.text.corpus import Corpus
 from attn_widgets.text.encoder_corpus import without_masks
 from attn_widgets.text.sentences import skill_items
-from attn_widgets.text.tasks import SEPARATOR
 from attn_widgets.text.tokenizers import Tokenizer
 from attn_widgets.trace import AttentionTrace
 from attn_widgets.training.checkpoint import Which, load_weights, pointers
@@ -183,14 +182,19 @@ class Run:
         Raises
         ------
         RunError
-            When the run was trained on another corpus.
+            When the run was trained on another corpus, or cannot read the questions.
         """
-        if self.corpus.grammar != "sentences":
-            raise RunError(f"skills are scored on the corpus 'sentences'; this run was trained on {self.corpus.name!r}")
+        if self.skills_missing:
+            raise RunError(self.skills_missing)
         heads = ablated_heads(as_texts(ablate))
         if heads:
             return score_skills(self.model, self.tokenizer, skill_items(), heads)
         return self._of_checkpoint("best", lambda: kept_skills(self.folder, self.model, self.tokenizer), "skills")
+
+    @property
+    def skills_missing(self) -> str:
+        """Why the skills cannot be scored; '' where they can."""
+        return missing_skills(self.corpus, self.model_config, self.tokenizer)
 
     def score(self) -> TaskScore:
         """Share of right answers to the test items of the task that the run was trained on.
@@ -241,10 +245,8 @@ class Run:
 
     def _asked(self, text: str) -> str:
         """Put the separator behind a question, where a task was learnt and none is there yet."""
-        if self.corpus.task_from is None or SEPARATOR in text:
-            return text
-        gap = " " if self.tokenizer.kind == "word" else ""
-        return f"{text}{gap}{SEPARATOR}"
+        between = self.corpus.between
+        return text if not between or between.strip() in text else f"{text}{between}".rstrip()
 
     def _meta(self, text: str, ablate: Sequence[str]) -> dict[str, str]:
         about = {"run": self.name, "text": text, "ablate": " ".join(ablate)}

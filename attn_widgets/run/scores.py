@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from attn_widgets.config import ModelConfig
 from attn_widgets.generation.skills import SkillTable, score_skills
 from attn_widgets.generation.tasks import TaskScore, score_task
-from attn_widgets.run.files import Description
+from attn_widgets.run.files import CorpusNote, Description
 from attn_widgets.text.class_files import encode_classes
 from attn_widgets.text.corpus import open_task
 from attn_widgets.text.pairs import encode_pairs
@@ -16,6 +18,28 @@ from attn_widgets.text.sentences import skill_items
 from attn_widgets.text.tokenizers import Tokenizer
 from attn_widgets.training.checkpoint import pointers
 from attn_widgets.training.storage import write_file
+
+
+def missing_skills(corpus: CorpusNote, model: ModelConfig, tokenizer: Tokenizer) -> str:
+    """Say in one line why a run cannot be asked for the skills of the sentences; '' when it can."""
+    if corpus.grammar != "sentences":
+        return f"skills are scored on the corpus 'sentences'; this run was trained on {corpus.name!r}"
+    if tokenizer.kind != "word":
+        return f"skills are scored in words, and this run reads --tokenizer {tokenizer.kind}; train with word tokens"
+    if model.model == "encoder":
+        return "skills are told by what a model writes next, and --model encoder writes nothing; try another model"
+    if model.ends_at_context and model.context < longest_skill():
+        return (
+            f"the longest item of the skills has {longest_skill()} tokens, and --positions {model.positions} end at "
+            f"--context {model.context}; train with --context {longest_skill()} or --positions rotary"
+        )
+    return ""
+
+
+@cache
+def longest_skill() -> int:
+    """Tokens of the longest item, the start token among them."""
+    return 1 + max(len(f"{item.prompt} {item.expected}".split()) for item in skill_items())
 
 
 def kept_skills(folder: Path, model: Any, tokenizer: Tokenizer) -> SkillTable:

@@ -62,9 +62,9 @@ class ClassFiles:
         """Say how many texts are longer than the context, and what becomes of them; '' when none is."""
         return self.pairs.lengths_note(context)
 
-    def check(self, context: int) -> None:
+    def check(self, context: int, ways: Sequence[str] = ("truncate",)) -> None:
         """Refuse texts longer than the context, where nothing else is to become of them (see `PairFiles`)."""
-        self.pairs.check(context)
+        self.pairs.check(context, ways)
 
     def arrays(self) -> tuple[np.ndarray, ...]:
         """All token ids, to know them again by."""

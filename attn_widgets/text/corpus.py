@@ -16,7 +16,7 @@ from typing import Literal, TypeVar, cast
 from attn_widgets.errors import CorpusError
 from attn_widgets.text import python_docs, sentences
 from attn_widgets.text.files import count_characters, find_files, read_pieces, read_text
-from attn_widgets.text.tasks import SEPARATOR, TASKS, Item, Task, make_task, parallel_task
+from attn_widgets.text.tasks import TASKS, Item, Task, make_task, parallel_task
 from attn_widgets.text.texts import Texts
 
 BUILT_IN = ("sentences", "python-docs")
@@ -72,6 +72,11 @@ class Corpus:
     pair: tuple[str, str] | None = None
     labels: tuple[str, ...] = ()
 
+    @property
+    def between(self) -> str:
+        """What stands between question and answer in the texts of a task; '' in other texts."""
+        return "" if self.task is None else self.task.between
+
 
 def load_corpus(
     source: str | Path | Sequence[str | Path] | None = None,
@@ -108,12 +113,15 @@ def load_corpus(
     if text is not None:
         return _from_text(text, validation, seed)
     if isinstance(source, str) and source in TASKS:
-        return _from_task(make_task(source), source)
+        return task_corpus(make_task(source), source)
     if source is None or source == "sentences":
         return _sentences(validation, seed)
     if source == "python-docs":
         return _python_docs(validation, seed)
     sources = [source] if isinstance(source, (str, Path)) else list(source)
+    for one in sources:
+        if str(one) in (*BUILT_IN, *TASKS) and len(sources) > 1:
+            raise CorpusError(f"{one} is built in and cannot be joined with other texts; give it alone, or files only")
     return _from_files(sources, validation, seed)
 
 
@@ -137,10 +145,10 @@ def _pairs(source: str | Path | Sequence[str | Path] | None, text: object) -> Co
         raise CorpusError(f"this kind of model reads pairs and cannot learn from a text in memory; {works}")
     if source is None or source in TASKS:
         name = "dates" if source is None else str(source)
-        return _from_task(make_task(name), name)
+        return task_corpus(make_task(name), name)
     if source in BUILT_IN or not isinstance(source, (str, Path)):
         raise CorpusError(f"this kind of model reads pairs, and {source!r} is text; {works}")
-    return _from_task(parallel_task(source), str(Path(source).expanduser().absolute()))
+    return task_corpus(parallel_task(source), str(Path(source).expanduser().absolute()))
 
 
 def open_task(task_from: str) -> Task:
@@ -148,12 +156,19 @@ def open_task(task_from: str) -> Task:
     return make_task(task_from) if task_from in TASKS else parallel_task(task_from)
 
 
-def _from_task(task: Task, task_from: str) -> Corpus:
-    """Questions and answers as one text each, as a language model reads them."""
-    gap = "" if task.tokenizer == "char" else " "
+def task_corpus(task: Task, task_from: str | None = None) -> Corpus:
+    """Questions and answers as one text each, every one a document, as a language model reads them.
+
+    Parameters
+    ----------
+    task
+        The items.
+    task_from
+        How `open_task` makes it again.
+    """
 
     def texts(items: Sequence[Item]) -> Texts:
-        return Texts(lambda: (gap.join((item.source, SEPARATOR, item.target)) for item in items))
+        return Texts(lambda: (task.joined(item.source, item.target) for item in items))
 
     return Corpus(
         _slug(task.name), task.source, task.prompt, task.tokenizer, True, texts(task.train), texts(task.validation),

@@ -6,7 +6,7 @@ predicted. Random batches are a pure function of seed, step and micro-batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -120,8 +120,15 @@ class PairFiles:
         """Mean number of predicted tokens in a training row."""
         return max(1, round(float(self.train.counts.mean())))
 
-    def check(self, context: int) -> None:
+    def check(self, context: int, ways: Sequence[str] = ("truncate",)) -> None:
         """Refuse a context that does not hold every row.
+
+        Parameters
+        ----------
+        context
+            Longest row.
+        ways
+            What may become of longer ones in the model that is to read them.
 
         Raises
         ------
@@ -129,7 +136,7 @@ class PairFiles:
             One line with what would.
         """
         for part in (self.train, self.validation, self.test):
-            self._check(part, context)
+            self._check(part, context, ways)
 
     def describe(self) -> str:
         """Say how much there is to train on."""
@@ -255,7 +262,7 @@ class PairFiles:
         """Tokens of each row (row, 2): of a source that stands apart, and of the inputs of the decoder."""
         return np.stack([part.source.lengths * (not self.joined), part.inputs.lengths], axis=1)
 
-    def _check(self, part: Pairs, context: int) -> None:
+    def _check(self, part: Pairs, context: int, ways: Sequence[str] = ("truncate",)) -> None:
         widths = self._widths(part)
         longest = int((widths[:, 1] if self._widens else widths).max())
         if longest <= context:
@@ -263,7 +270,7 @@ class PairFiles:
         if self.lengths != "truncate":
             raise CorpusError(
                 f"--context {context} is too short for a row of {longest} tokens; "
-                f"try --context {longest} or --lengths truncate"
+                f"try --context {longest}, or --lengths {' or '.join(ways)}"
             )
         least = int((part.first - part.source.lengths * self.joined).max()) + 1
         if context < least:

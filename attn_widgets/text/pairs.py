@@ -8,33 +8,10 @@ import numpy as np
 
 from attn_widgets.errors import ConfigError, CorpusError
 from attn_widgets.text.batches import IGNORED
-from attn_widgets.text.corpus import Corpus
 from attn_widgets.text.pair_files import Lengths, PairFiles, Pairs
 from attn_widgets.text.ragged import Ragged
 from attn_widgets.text.tasks import SEPARATOR, Item, Task, pieces
-from attn_widgets.text.texts import Texts
 from attn_widgets.text.tokenizers import Tokenizer
-
-__all__ = ["PairFiles", "encode_pairs", "joined_text", "task_corpus"]
-
-
-def joined_text(task: Task, source: str, target: str = "") -> str:
-    """Question and answer as one text: ``abc→cba`` in characters, ``a b → c d`` in words.
-
-    Without a target it is what a language model continues.
-    """
-    space = _space(task)
-    return f"{source}{space}{SEPARATOR}{space}{target}" if target else f"{source}{space}{SEPARATOR}"
-
-
-def task_corpus(task: Task) -> Corpus:
-    """Make a corpus of the joined texts, each one a document, as for `train_tokenizer`."""
-
-    def texts(items: Sequence[Item]) -> Texts:
-        return Texts(lambda: (joined_text(task, item.source, item.target) for item in items))
-
-    prompt = joined_text(task, task.prompt)
-    return Corpus(task.name, task.source, prompt, task.tokenizer, True, texts(task.train), texts(task.validation))
 
 
 def encode_pairs(
@@ -47,7 +24,7 @@ def encode_pairs(
     task
         What to encode.
     tokenizer
-        Trained on `task_corpus`, with an end token, which also starts each row.
+        Trained on `corpus.task_corpus`, with an end token, which also starts each row.
     joined
         One row ``‹end› source → target`` for a language model, or source and target apart for an
         encoder–decoder.
@@ -75,10 +52,6 @@ def encode_pairs(
     return PairFiles(train, validation, test, joined, lengths, tokenizer, characters, len(task.validation))
 
 
-def _space(task: Task) -> str:
-    return "" if task.tokenizer == "char" else " "
-
-
 def _check(task: Task, tokenizer: Tokenizer, joined: bool) -> None:
     for part in ("train", "validation", "test"):
         if not getattr(task, part):
@@ -95,7 +68,7 @@ def _check(task: Task, tokenizer: Tokenizer, joined: bool) -> None:
 
 
 def _encode(task: Task, items: Sequence[Item], tokenizer: Tokenizer, joined: bool) -> Pairs:
-    space = _space(task) if joined else ""  # a BPE token has the space before it
+    space = " " if joined and task.between.endswith(" ") else ""  # a BPE token has the space before it
     sources = tokenizer.encode_batch([item.source for item in items])
     targets = tokenizer.encode_batch([space + item.target for item in items])
     end = np.array([tokenizer.end_id], np.int32)

@@ -23,8 +23,9 @@ import torch
 from attn_widgets.config import ModelConfig, TrainConfig
 from attn_widgets.generation.beam import translate
 from attn_widgets.models import MODELS
+from attn_widgets.text.corpus import task_corpus
 from attn_widgets.text.pair_files import PairFiles
-from attn_widgets.text.pairs import encode_pairs, task_corpus
+from attn_widgets.text.pairs import encode_pairs
 from attn_widgets.text.tasks import Task, parallel_task, readable
 from attn_widgets.text.tokenizers import train_tokenizer
 from attn_widgets.training import fit, load_weights

@@ -79,6 +79,15 @@ class Task:
     validation: Sequence[Item]
     test: Sequence[Item]
 
+    @property
+    def between(self) -> str:
+        """What stands between question and answer where both are one text: ``→`` in characters, `` → `` in words."""
+        return SEPARATOR if self.tokenizer == "char" else f" {SEPARATOR} "
+
+    def joined(self, source: str, target: str = "") -> str:
+        """Question and answer as one text; without a target, what a language model continues."""
+        return f"{source}{self.between}{target}" if target else f"{source}{self.between}".rstrip()
+
     def __repr__(self) -> str:
         sizes = f"{len(self.train):,} + {len(self.validation):,} + {len(self.test):,} items"
         return f"Task({self.name}, {sizes})"
