@@ -156,9 +156,8 @@ def test_a_file_of_pairs_trains_a_translator(tmp_path: Path) -> None:
     assert run.score().count == 2
 
 
-def test_a_language_model_in_bpe_is_asked_as_its_training_text_goes_on(tmp_path: Path) -> None:
-    options = {**SMALL, "steps": 1, "tokenizer": "bpe", "vocab_size": 300}
-    joined = attn_widgets.train("agreement", runs=str(tmp_path / "runs"), **options)
+def test_a_language_model_is_asked_as_its_training_text_goes_on(tmp_path: Path) -> None:
+    joined = attn_widgets.train("agreement", runs=str(tmp_path / "runs"), **{**SMALL, "steps": 1, "context": 64})
     asked = joined.generate("the dog", max_new_tokens=1).prompt_ids
     assert asked == tuple(joined.tokenizer.encode_prompt("the dog →"))
 
