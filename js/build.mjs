@@ -1,8 +1,13 @@
 // Bundles each panel into one ES module, and the host page's script, for attn_widgets/static.
 import * as esbuild from "esbuild";
 
+// `node build.mjs heads grid` builds these alone.
+const panels = ["heads", "training"];
+const named = process.argv.slice(2).filter((name) => !name.startsWith("--"));
+const chosen = named.length ? named : panels;
+
 const options = {
-  entryPoints: { heads: "src/heads.ts", training: "src/training.ts" },
+  entryPoints: Object.fromEntries(chosen.map((name) => [name, `src/${name}.ts`])),
   outdir: "../attn_widgets/static",
   bundle: true,
   format: "esm",

@@ -31,9 +31,9 @@ def rgb(colour: str) -> tuple[int, int, int]:
 
 
 @cache
-def palette(theme: Theme) -> np.ndarray:
-    """256 colours for the weights 0, 1/255, …, 1: uint8, shaped (256, 3)."""
-    stops = np.array([rgb(stop) for stop in colours()[theme]["ramp"]], float)
+def palette(theme: Theme, ramp: Literal["ramp", "diverging"] = "ramp") -> np.ndarray:
+    """256 colours for the weights 0, 1/255, …, 1, or the differences -1, …, 1: uint8, shaped (256, 3)."""
+    stops = np.array([rgb(stop) for stop in colours()[theme][ramp]], float)
     at = np.linspace(0, len(stops) - 1, 256)
     low = np.minimum(at.astype(int), len(stops) - 2)
     share = (at - low)[:, None]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import operator
 import os
-import reprlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,10 +12,10 @@ import numpy as np
 import traitlets
 
 from attn_widgets.panels import export, snapshot, wire
-from attn_widgets.panels.base import STATIC, Answer, Checked, Panel, PanelError
-from attn_widgets.panels.frames import Frames, Packed
+from attn_widgets.panels.base import STATIC, Answer, Checked, PanelError
+from attn_widgets.panels.frames import Packed
+from attn_widgets.panels.stepping import SteppingPanel
 from attn_widgets.trace import AttentionTrace, Predictions, head_name
-from attn_widgets.trace.find import position
 
 WHOLE = 2 << 20
 """Weights up to this many bytes are sent whole; of larger traces a head at a time."""
@@ -48,7 +46,7 @@ class AblationView(Protocol):
         ...
 
 
-class HeadPanel(Panel):
+class HeadPanel(SteppingPanel):
     """Step through the heads of a trace.
 
     Parameters
@@ -77,19 +75,10 @@ class HeadPanel(Panel):
 
     _esm = STATIC / "heads.js"
 
-    page_traits: ClassVar[tuple[str, ...]] = (
-        "moment", "layer", "head", "query", "key", "mean", "locked", "ablated",
-    )  # fmt: skip
+    page_traits: ClassVar[tuple[str, ...]] = (*SteppingPanel.page_traits, "ablated")
+    flags: ClassVar[tuple[str, ...]] = (*SteppingPanel.flags, "ablated")
 
-    layer = Checked(0).tag(sync=True)
-    head = Checked(0).tag(sync=True)
-    query = Checked(None, allow_none=True).tag(sync=True)
-    key = Checked(None, allow_none=True).tag(sync=True)
-    moment = Checked(0).tag(sync=True)
-    mean = Checked(False).tag(sync=True)
-    locked = Checked(False).tag(sync=True)
     ablated = Checked(False).tag(sync=True)
-    _spec = traitlets.Dict().tag(sync=True)
     _weights = traitlets.Bytes().tag(sync=True)
     _states = traitlets.Bytes().tag(sync=True)
 
@@ -97,84 +86,27 @@ class HeadPanel(Panel):
         self,
         trace: AttentionTrace | Any,
         *,
-        layer: int = 0,
-        head: int = 0,
-        query: int | str | None = None,
-        key: int | str | None = None,
-        mean: bool = False,
-        moments: Sequence[tuple[int, AttentionTrace]] = (),
         ablate: Callable[[Sequence[str]], AblationView] | None = None,
-        title: str = "",
-        tokens: Sequence[str] | None = None,
-        key_tokens: Sequence[str] | None = None,
+        **options: Any,
     ) -> None:
-        if not isinstance(trace, AttentionTrace):
-            trace = AttentionTrace.from_arrays(trace, tokens=tokens, key_tokens=key_tokens)
-        if not isinstance(title, str):
-            raise PanelError(f"title must be text; given {reprlib.repr(title)}")
-        self.trace = trace
-        self.title = title
-        self._frames = Frames.join(trace, moments)
         self._ablate = ablate
         self._ablations: dict[str, dict[str, Any]] = {}
-        if ablate is not None:
+        super().__init__(trace, **options)
+
+    def _content(self) -> dict[str, Any]:
+        if self._ablate is not None:
             self._switch_off_ahead(AHEAD)
         everything = self._frames.everything()
         packed = self._frames.pack(everything if self._frames.nbytes <= WHOLE else [[] for _ in everything])
-        super().__init__(
-            moment=self._frames.last,
-            layer=layer,
-            head=head,
-            query=position(trace.tokens, query, "query") if isinstance(query, str) else query,
-            key=position(trace.key_tokens, key, "key") if isinstance(key, str) else key,
-            mean=mean,
-            locked=query is not None,
-            _spec=self._describe(packed.frames, live=True),
-            _weights=packed.weights,
-            _states=packed.states,
-        )
+        spec = self._describe(packed.frames, live=True)
+        return {"_spec": spec, "_weights": packed.weights, "_states": packed.states}
 
     def _describe(self, frames: list[dict[str, Any]], *, live: bool, note: str = "") -> dict[str, Any]:
-        """Describe the panel to the front end; `live` where a kernel can be asked."""
         return {
-            "title": wire.visible_line(self.title),
-            "frames": frames,
-            "live": live,
+            **super()._describe(frames, live=live, note=note),
             "ablate": self._ablate is not None if live else bool(self._ablations),
             "ablations": self._ablations.copy(),
-            "note": note,
         }
-
-    def check_trait(self, name: str, value: Any, others: Mapping[str, Any] | None = None) -> Any:
-        """Return the value a trait takes, or raise `PanelError` naming what exists."""
-        if name in ("mean", "locked", "ablated"):
-            if not isinstance(value, (bool, np.bool_)):
-                raise PanelError(f"{name} must be True or False; given {str(value)[:40]!r}")
-            return bool(value)
-        if value is None and name in ("query", "key"):
-            return None
-        at = {"moment": self._frames.last, "layer": 0, **self._trait_values, **(others or {})}
-        size = self._frames.size(name, at)
-        try:
-            if value is None or isinstance(value, (bool, np.bool_)):
-                raise TypeError
-            number = operator.index(value)
-        except TypeError:
-            raise PanelError(f"{name} must be a whole number from 0 to {size - 1}; given {str(value)[:40]!r}") from None
-        if not 0 <= number < size:
-            raise PanelError(f"{name}={str(number)[:20]} does not exist; there are {size}: 0 to {size - 1}")
-        return number
-
-    @traitlets.observe("layer", "moment")
-    def _clamp(self, _change: Any) -> None:
-        """Keep head, query and key within the layer and moment that were stepped to."""
-        at = {"moment": self.moment, "layer": self.layer}
-        self.head = min(self.head, self._frames.size("head", at) - 1)
-        for name in ("query", "key"):
-            position = getattr(self, name)
-            if position is not None and position >= self._frames.size(name, at):
-                setattr(self, name, None)
-        self.locked = self.locked and self.query is not None
 
     def answers(self) -> Mapping[str, Callable[[dict[str, Any]], Answer]]:
         """Name what the page may ask: a head, a layer's mean, a ranking of heads, a head switched off."""
@@ -184,17 +116,6 @@ class HeadPanel(Panel):
             "find": self._answer_find,
             "ablate": self._answer_ablate,
         }
-
-    def _asked(self, content: Mapping[str, Any], *names: str) -> list[int]:
-        """Positions named in a request, checked against each other."""
-        at: dict[str, int] = {}
-        for name in ("moment", "layer"):
-            if name in content:
-                at[name] = self.check_trait(name, content[name], at)
-        asked = [self.check_trait(name, content.get(name), at) for name in names]
-        if None in asked:
-            raise PanelError(f"a request needs {', '.join(names)}")
-        return asked
 
     def _answer_head(self, content: dict[str, Any]) -> Answer:
         moment, layer, head = self._asked(content, "moment", "layer", "head")
@@ -261,19 +182,16 @@ class HeadPanel(Panel):
         """
         if self._ablate is not None:
             self._switch_off_ahead(AHEAD_OF_EXPORT)
-        fixed = len(self._page(self._frames.pack([[] for _ in self._frames.traces]), "")) + NOTE_BYTES
+        fixed = len(self._written(self._nothing_packed(), "")) + NOTE_BYTES
         room = (budget - fixed) * 3 // 4  # base64 makes four characters of three bytes
         chosen = self._frames.within(room, self.layer)
         if not any(chosen):
             raise PanelError(f"budget={budget} does not hold one head; the page needs at least {fixed} bytes besides")
-        return export.write_page(path, self._page(self._frames.pack(chosen), self._left_out(chosen, budget)))
+        return export.write_page(path, self._written(self._frames.pack(chosen), self._left_out(chosen, budget)))
 
-    def _page(self, packed: Packed, note: str) -> str:
-        traits = {name: getattr(self, name) for name in self.page_traits}
-        traits["_spec"] = self._describe(packed.frames, live=False, note=note)
-        traits["_snapshot"] = ""
-        title = self.title or repr(self)
-        return export.page("heads.js", traits, {"_weights": packed.weights, "_states": packed.states}, title)
+    def _written(self, packed: Packed, note: str) -> str:
+        spec = self._describe(packed.frames, live=False, note=note)
+        return self._page("heads.js", spec, {"_weights": packed.weights, "_states": packed.states})
 
     def _left_out(self, chosen: Sequence[Sequence[int]], budget: int) -> str:
         """One line that says what a page does without."""
@@ -284,8 +202,3 @@ class HeadPanel(Panel):
         if not parts:
             return ""
         return f"Left out to keep this page under {budget / (1 << 20):.3g} MB: {' and '.join(parts)}."
-
-    def __repr__(self) -> str:
-        trace = self.trace
-        heads = trace.heads if isinstance(trace.heads, int) else list(trace.heads)
-        return f"HeadPanel(layers={trace.layers}, heads={heads}, tokens={len(trace.tokens)})"

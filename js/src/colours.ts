@@ -30,6 +30,15 @@ export const palettes: Record<Mode, Rgb[]> = {
   dark: makePalette(data.dark.ramp.map(rgb)),
 };
 
+/** 256 colours for the differences −1, …, 1; the middle is no difference. */
+export const diverging: Record<Mode, Rgb[]> = {
+  light: makePalette(data.light.diverging.map(rgb)),
+  dark: makePalette(data.dark.diverging.map(rgb)),
+};
+
+/** The step of a difference on the scale of 256. */
+export const signedLevel = (difference: number): number => level((difference + 1) / 2);
+
 export const marks = { light: data.light, dark: data.dark };
 
 /** The step of a weight on the scale of 256; weights outside 0–1 take the near end. */

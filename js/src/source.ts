@@ -1,54 +1,32 @@
-/** Where heads come from: those sent with the panel, else asked of the kernel, each request with an id. */
+/** Where heads come from: those sent with the panel, else asked of the kernel. */
 
 import type { AnyModel } from "@anywidget/types";
+import { Link } from "./link.ts";
 import { type Ablation, assert, type HeadModel, headName, type Spec } from "./model.ts";
 import { bytes, decodeFrames, floats, type Found, type Head, meanHead, type Place, rankHeads, tokensOf } from "./wire.ts";
 
 type Model = AnyModel<HeadModel>;
-type Reply = Record<string, unknown>;
-interface Pending {
-  resolve: (answer: [Reply, DataView[]]) => void;
-  reject: (error: Error) => void;
-}
 
 /** Heads asked for are kept up to this many bytes. */
 const KEPT = 96 << 20;
 
 export class Source {
   readonly spec: Spec;
-  #model: Model;
+  #link: Link;
   #sent: Map<Place, Head>;
   #asked = new Map<Place, Head>();
   #waiting = new Map<Place, Promise<Head>>();
-  #pending = new Map<string, Pending>();
-  #view = Math.random().toString(36).slice(2);
-  #count = 0;
 
   /** `refused` is told what the kernel would not take from this page. */
   constructor(model: Model, signal: AbortSignal, refused: (reason: string) => void) {
-    this.#model = model;
     this.spec = model.get("_spec");
+    this.#link = new Link(model, this.spec.live, signal, refused);
     this.#sent = decodeFrames(this.spec.frames, model.get("_weights"), model.get("_states"));
-    const receive = (message: Reply, buffers: DataView[]): void => {
-      const pending = typeof message["id"] === "string" ? this.#pending.get(message["id"]) : undefined;
-      const error = message["error"];
-      if (pending) {
-        this.#pending.delete(String(message["id"]));
-        if (typeof error === "string") pending.reject(new Error(error));
-        else pending.resolve([message, buffers]);
-      } else if (message["id"] === undefined && typeof error === "string") refused(error);
-    };
-    model.on("msg:custom", receive);
-    signal.addEventListener("abort", () => {
-      model.off("msg:custom", receive);
-      for (const { reject } of this.#pending.values()) reject(new Error("the panel was closed"));
-      this.#pending.clear();
-    });
   }
 
   /** Whether the kernel owes an answer. */
   get waits(): boolean {
-    return this.#pending.size > 0;
+    return this.#link.waits;
   }
 
   /** A head or a layer's mean, if it is here. */
@@ -77,7 +55,7 @@ export class Source {
 
   async #fetch(moment: number, layer: number, head: number | "mean"): Promise<Head> {
     const ask = head === "mean" ? { ask: "mean", moment, layer } : { ask: "head", moment, layer, head };
-    const [reply, [weights, states]] = await this.#ask(ask, head === "mean" ? `the mean of layer ${layer}` : headName(layer, head));
+    const [reply, [weights, states]] = await this.#link.ask(ask, head === "mean" ? `the mean of layer ${layer}` : headName(layer, head));
     const frame = this.spec.frames[moment];
     const block = frame?.blocks[layer];
     assert(frame && block && weights && states, "the kernel's answer lacks its numbers");
@@ -112,7 +90,7 @@ export class Source {
       }
     });
     if (!missing || !this.spec.live) return rankHeads(heads, query, key);
-    const [reply] = await this.#ask({ ask: "find", moment, query, key }, "the ranking");
+    const [reply] = await this.#link.ask({ ask: "find", moment, query, key }, "the ranking");
     const found = reply["found"];
     assert(Array.isArray(found), "the kernel's answer lacks the ranking");
     return found.map(([layer, head, weight]: [number, number, number | null]) => ({ layer, head, weight: weight ?? Number.NaN }));
@@ -123,20 +101,11 @@ export class Source {
     const name = headName(layer, head);
     const known = this.spec.ablations[name];
     if (known) return known;
-    const [reply] = await this.#ask({ ask: "ablate", layer, head }, `switching ${name} off`);
+    const [reply] = await this.#link.ask({ ask: "ablate", layer, head }, `switching ${name} off`);
     const ablation = reply["ablation"] as Ablation | undefined;
     assert(ablation?.after && ablation.before, "the kernel's answer lacks the predictions");
     this.spec.ablations[name] = ablation;
     return ablation;
-  }
-
-  #ask(content: Record<string, unknown>, what: string): Promise<[Reply, DataView[]]> {
-    if (!this.spec.live) return Promise.reject(new Error(`${what} is not in this page; open the notebook for it`));
-    const id = `${this.#view}-${this.#count++}`;
-    return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject });
-      this.#model.send({ id, ...content });
-    });
   }
 
   #layer(moment: number, layer: number): Head[] | null {
