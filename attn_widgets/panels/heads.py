@@ -14,7 +14,7 @@ import traitlets
 from attn_widgets.panels import export, snapshot, wire
 from attn_widgets.panels.base import STATIC, Answer, Checked, PanelError
 from attn_widgets.panels.frames import Packed
-from attn_widgets.panels.stepping import SteppingPanel
+from attn_widgets.panels.looking import LookingPanel
 from attn_widgets.trace import AttentionTrace, Predictions, head_name
 
 WHOLE = 2 << 20
@@ -46,7 +46,7 @@ class AblationView(Protocol):
         ...
 
 
-class HeadPanel(SteppingPanel):
+class HeadPanel(LookingPanel):
     """Step through the heads of a trace.
 
     Parameters
@@ -75,8 +75,8 @@ class HeadPanel(SteppingPanel):
 
     _esm = STATIC / "heads.js"
 
-    page_traits: ClassVar[tuple[str, ...]] = (*SteppingPanel.page_traits, "ablated")
-    flags: ClassVar[tuple[str, ...]] = (*SteppingPanel.flags, "ablated")
+    page_traits: ClassVar[tuple[str, ...]] = (*LookingPanel.page_traits, "ablated")
+    flags: ClassVar[tuple[str, ...]] = (*LookingPanel.flags, "ablated")
 
     ablated = Checked(False).tag(sync=True)
     _weights = traitlets.Bytes().tag(sync=True)
@@ -111,6 +111,7 @@ class HeadPanel(SteppingPanel):
     def answers(self) -> Mapping[str, Callable[[dict[str, Any]], Answer]]:
         """Name what the page may ask: a head, a layer's mean, a ranking of heads, a head switched off."""
         return {
+            **super().answers(),
             "head": self._answer_head,
             "mean": self._answer_mean,
             "find": self._answer_find,

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from attn_widgets.panels.tokens import visible
+from attn_widgets.panels.words import special_tokens, word_starts
 from attn_widgets.trace import AttentionTrace, Block, Predictions
 from attn_widgets.trace.metrics import resting
 
@@ -29,8 +30,9 @@ def frame_spec(trace: AttentionTrace, step: int | None = None) -> dict[str, Any]
     Returns
     -------
     dict
-        ``step``; ``tokens``, the distinct token lists; ``blocks``, each with kind, layer, number of
-        heads, and the number of its token list for queries and keys; ``predictions``.
+        ``step``; ``tokens``, the distinct token lists; ``words`` and ``special``, for each list where words
+        begin (None where every token is one) and which tokens stand for no text; ``blocks``, each with
+        kind, layer, number of heads, and the number of its token list for queries and keys; ``predictions``.
     """
     lists: dict[tuple[str, ...], int] = {}
 
@@ -51,6 +53,8 @@ def frame_spec(trace: AttentionTrace, step: int | None = None) -> dict[str, Any]
         "step": step,
         "tokens": [[visible(token) for token in tokens] for tokens in lists],
         "blocks": blocks,
+        "words": [starts if len(starts := word_starts(tokens)) < len(tokens) else None for tokens in lists],
+        "special": [special_tokens(tokens) for tokens in lists],
         "predictions": predictions_spec(trace.predictions),
     }
 
