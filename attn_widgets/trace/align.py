@@ -1,0 +1,326 @@
+"""Two texts beside each other: which token of one stands for which of the other, and traces laid out by that.
+
+A *place* is a row or column that both sides share. A token without a counterpart has a place
+of its own, where the other side knows nothing (`NOT_CAPTURED`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Int, UInt8
+
+from attn_widgets.errors import AttnError
+from attn_widgets.trace.blocks import Block
+from attn_widgets.trace.records import (
+    ALL,
+    MASKED,
+    NOT_CAPTURED,
+    VALUE,
+    Arrays,
+    Index,
+    Record,
+    array_bytes,
+    positions,
+    sizes,
+)
+from attn_widgets.trace.trace import AttentionTrace
+
+NOWHERE = -1
+"""Position of a place that a side lacks."""
+
+_EXACT = 1 << 20
+"""Pairs of tokens up to which frequent tokens are looked at like others; beyond it would take seconds."""
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The places of two token lists.
+
+    Attributes
+    ----------
+    left_tokens, right_tokens
+        What was aligned.
+    pairs
+        For each place the position on the left and on the right; `NOWHERE` where a side lacks it.
+    """
+
+    left_tokens: tuple[str, ...]
+    right_tokens: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+
+    @property
+    def left_only(self) -> list[int]:
+        """Places that the right side lacks."""
+        return [place for place, (_, right) in enumerate(self.pairs) if right == NOWHERE]
+
+    @property
+    def right_only(self) -> list[int]:
+        """Places that the left side lacks."""
+        return [place for place, (left, _) in enumerate(self.pairs) if left == NOWHERE]
+
+    @property
+    def replaced(self) -> list[int]:
+        """Places where another token stands on the right."""
+        return [
+            place
+            for place, (left, right) in enumerate(self.pairs)
+            if NOWHERE not in (left, right) and self.left_tokens[left] != self.right_tokens[right]
+        ]
+
+    @property
+    def trivial(self) -> bool:
+        """Whether every token has its like at the same position."""
+        return self.left_tokens == self.right_tokens
+
+    def labels(self, show: Callable[[str], str] = str) -> tuple[str, ...]:
+        """Name the places: a token, or ``dog / dogs`` where it was replaced."""
+        return tuple(self._label(left, right, show) for left, right in self.pairs)
+
+    def _label(self, left: int, right: int, show: Callable[[str], str]) -> str:
+        texts = [self.left_tokens[left]] if left != NOWHERE else []
+        if right != NOWHERE and self.right_tokens[right] not in texts:
+            texts.append(self.right_tokens[right])
+        return " / ".join(map(show, texts))
+
+
+def align(left: Sequence[str], right: Sequence[str]) -> Alignment:
+    """Pair the tokens of two texts, in order.
+
+    Equal tokens are paired (the longest runs first, `difflib`); as many others between them
+    as on the other side are paired as replaced; the rest has no counterpart.
+    """
+    one, other = tuple(left), tuple(right)
+    start, end = _shared(one, other)
+    middle, others = one[start : len(one) - end], other[start : len(other) - end]
+    pairs: list[Pair] = [(i, i) for i in range(start)]
+    matcher = SequenceMatcher(None, middle, others, autojunk=len(middle) * len(others) > _EXACT)
+    for how, i, to_i, j, to_j in matcher.get_opcodes():
+        rows, columns = range(start + i, start + to_i), range(start + j, start + to_j)
+        if how == "equal" or len(rows) == len(columns):
+            pairs += zip(rows, columns, strict=True)
+        else:
+            pairs += [(row, NOWHERE) for row in rows] + [(NOWHERE, column) for column in columns]
+    pairs += [(len(one) - back, len(other) - back) for back in range(end, 0, -1)]
+    return Alignment(one, other, tuple(pairs))
+
+
+def _shared(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[int, int]:
+    """How many tokens both begin with, and how many of the rest both end with."""
+    least = min(len(left), len(right))
+    start = next((i for i in range(least) if left[i] != right[i]), least)
+    end = next((i for i in range(least - start) if left[-1 - i] != right[-1 - i]), least - start)
+    return start, end
+
+
+class Aligned(NamedTuple):
+    """Two traces with the same places.
+
+    Attributes
+    ----------
+    left, right
+        Traces whose rows and columns are places; they have no predictions.
+    rows, columns
+        For each layer how its query and its key tokens were aligned.
+    """
+
+    left: AttentionTrace
+    right: AttentionTrace
+    rows: tuple[Alignment, ...]
+    columns: tuple[Alignment, ...]
+
+
+def align_traces(left: AttentionTrace, right: AttentionTrace) -> Aligned:
+    """Lay two traces out on the same places.
+
+    Raises
+    ------
+    AttnError
+        If their layers, heads or kinds of attention are not the same.
+    """
+    shapes = [[(b.kind, b.record.heads) for b in trace.blocks] for trace in (left, right)]
+    if shapes[0] != shapes[1]:
+        raise AttnError(
+            f"left has {_heads_of(left)}, right {_heads_of(right)}; traces of the same layers and heads can be compared"
+        )
+    known: dict[tuple[tuple[str, ...], tuple[str, ...]], Alignment] = {}
+
+    def paired(one: tuple[str, ...], other: tuple[str, ...]) -> Alignment:
+        if (one, other) not in known:
+            known[one, other] = align(one, other)
+        return known[one, other]
+
+    both = list(zip(left.blocks, right.blocks, strict=True))
+    rows = tuple(paired(a.query_tokens, b.query_tokens) for a, b in both)
+    columns = tuple(paired(a.key_tokens, b.key_tokens) for a, b in both)
+    sides = [_laid_out(trace, rows, columns, side) for side, trace in enumerate((left, right))]
+    return Aligned(sides[0], sides[1], rows, columns)
+
+
+def _heads_of(trace: AttentionTrace) -> str:
+    kinds = list(dict.fromkeys(block.kind for block in trace.blocks))
+    heads = trace.heads if isinstance(trace.heads, int) else ", ".join(map(str, trace.heads))
+    return f"{trace.layers} {'/'.join(kinds)} layers of {heads} heads"
+
+
+def _laid_out(
+    trace: AttentionTrace, rows: Sequence[Alignment], columns: Sequence[Alignment], side: int
+) -> AttentionTrace:
+    """One side on the places; a record that has them already is taken as it is."""
+    blocks = []
+    for block, along, across in zip(trace.blocks, rows, columns, strict=True):
+        record = block.record
+        if not (along.trivial and across.trivial):
+            record = AlignedRecord(record, _side(along, side), _side(across, side))
+        blocks.append(Block(block.kind, block.layer, along.labels(), across.labels(), record))
+    return AttentionTrace(blocks, None, trace.meta)
+
+
+def _side(alignment: Alignment, side: int) -> Int[np.ndarray, " place"]:
+    return np.array([pair[side] for pair in alignment.pairs], np.int64)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AlignedRecord:
+    """A record on places: each is a position of the record, rising, or `NOWHERE` and then not captured.
+
+    Attributes
+    ----------
+    record
+        What is known.
+    rows, columns
+        For each place where it stands in the record.
+    """
+
+    record: Record
+    rows: Int[np.ndarray, " row"]
+    columns: Int[np.ndarray, " column"]
+
+    @property
+    def heads(self) -> int:
+        """Number of heads."""
+        return self.record.heads
+
+    @property
+    def queries(self) -> int:
+        """Number of places of the rows."""
+        return len(self.rows)
+
+    @property
+    def keys(self) -> int:
+        """Number of places of the columns."""
+        return len(self.columns)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory held."""
+        return array_bytes(self.record.arrays())
+
+    def weights(self, head: int, queries: Index = ALL, keys: Index = ALL) -> Float32[np.ndarray, "query key"]:
+        """Attention weights of one head; 0 where masked or not captured."""
+        return self._fill(self.record.weights, head, queries, keys, 0.0, np.float32)
+
+    def states(self, head: int, queries: Index = ALL, keys: Index = ALL) -> UInt8[np.ndarray, "query key"]:
+        """`VALUE`, `MASKED` or `NOT_CAPTURED` for each cell."""
+        return self._fill(self.record.states, head, queries, keys, float(NOT_CAPTURED), np.uint8)
+
+    def scores(self, head: int, queries: Index = ALL, keys: Index = ALL) -> Float32[np.ndarray, "query key"] | None:
+        """Scores before the softmax, None where there are none."""
+        if self.record.scores(head, slice(0, 0), slice(0, 0)) is None:
+            return None
+        return self._fill(self.record.scores, head, queries, keys, np.nan, np.float32)
+
+    def _fill(
+        self, ask: Callable[..., Any], head: int, queries: Index, keys: Index, nowhere: float, dtype: Any
+    ) -> np.ndarray:
+        """Ask for the span of the wanted cells, and put them to their places."""
+        rows = self.rows[positions(queries, self.queries, "query")]
+        columns = self.columns[positions(keys, self.keys, "key")]
+        out = np.full((len(rows), len(columns)), nowhere, dtype)
+        here, there = rows != NOWHERE, columns != NOWHERE
+        low, left = (int(at[known].min()) if known.any() else 0 for at, known in ((rows, here), (columns, there)))
+        high, right = (int(at.max(initial=NOWHERE)) + 1 for at in (rows, columns))
+        span = ask(head, slice(low, high), slice(left, right))
+        out[np.ix_(here, there)] = span[np.ix_(rows[here] - low, columns[there] - left)]
+        return out
+
+    def arrays(self) -> Arrays:
+        """Give what is known as plain weights, which is how it is written to a file."""
+        states = np.stack([self.states(head) for head in range(self.heads)])
+        matrix = np.stack([self.weights(head) for head in range(self.heads)])
+        return {"matrix": matrix, "mask": states != MASKED, "known": states != NOT_CAPTURED}
+
+    def settings(self) -> dict[str, Any]:
+        """Give what `load_record` needs besides the arrays."""
+        return {"record": "weights"}
+
+    def __repr__(self) -> str:
+        return sizes(self)
+
+
+class Difference(NamedTuple):
+    """Right minus left, cell by cell, and what each cell is."""
+
+    values: Float32[np.ndarray, "query key"]
+    states: UInt8[np.ndarray, "query key"]
+
+
+def difference(
+    left: Float32[np.ndarray, "query key"],
+    right: Float32[np.ndarray, "query key"],
+    left_states: UInt8[np.ndarray, "query key"],
+    right_states: UInt8[np.ndarray, "query key"],
+) -> Difference:
+    """Subtract weights: unknown where either is, masked where both are; one that is masked counts as 0."""
+    unknown = (left_states == NOT_CAPTURED) | (right_states == NOT_CAPTURED)
+    masked = (left_states == MASKED) & (right_states == MASKED)
+    states = np.where(unknown, NOT_CAPTURED, np.where(masked, MASKED, VALUE)).astype(np.uint8)
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ is not a number, and said to be none
+        values = np.where(states == VALUE, right - left, 0).astype(np.float32)
+    return Difference(values, states)
+
+
+class CellDifference(NamedTuple):
+    """A cell of a head with its weight on both sides."""
+
+    layer: int
+    head: int
+    query: int
+    key: int
+    left: float
+    right: float
+
+    @property
+    def difference(self) -> float:
+        """Right minus left."""
+        return self.right - self.left
+
+
+def largest_differences(
+    left: AttentionTrace, right: AttentionTrace, layers: Sequence[int] | None = None, most: int = 32
+) -> list[CellDifference]:
+    """Cells with the largest difference of either sign, over all heads of the layers; traces with the same places.
+
+    What is not finite on either side is left out.
+    """
+    found = [cell for place in _each(left, layers) for cell in _of_head(left, right, *place, most)]
+    return sorted(found, key=lambda cell: (-abs(cell.difference), cell[:4]))[:most]
+
+
+def _each(trace: AttentionTrace, layers: Sequence[int] | None) -> Iterator[Pair]:
+    return ((layer, head) for layer, head in trace.iter_heads() if layers is None or layer in layers)
+
+
+def _of_head(left: AttentionTrace, right: AttentionTrace, layer: int, head: int, most: int) -> list[CellDifference]:
+    one, other = (side.weights(layer, head) for side in (left, right))
+    values, states = difference(one, other, left.states(layer, head), right.states(layer, head))
+    size = np.where((states == VALUE) & np.isfinite(values), np.abs(values), 0).ravel()
+    order = np.argpartition(-size, min(most, size.size) - 1)[:most] if size.size else np.zeros(0, int)
+    places = [divmod(int(at), values.shape[1]) for at in order if size[at] > 0]
+    return [CellDifference(layer, head, q, k, float(one[q, k]), float(other[q, k])) for q, k in places]
