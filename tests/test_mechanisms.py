@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -10,14 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-import attn_widgets
-from attn_widgets.attention import BUILT_IN, MECHANISMS, register
+from attn_widgets.attention import BUILT_IN
 from attn_widgets.capture import capture_trace
 from attn_widgets.config import GenerateConfig, ModelConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.generation.decode import generate_tokens
 from attn_widgets.models import Transformer
-from attn_widgets.trace import AttentionTrace
 
 NAMES = sorted(BUILT_IN)
 VOCAB = 20
@@ -135,40 +132,3 @@ def test_what_cannot_work_is_refused_in_one_line(options: dict[str, Any], messag
         ModelConfig(**options)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def even(query: Tensor, key: Tensor, value: Tensor, *, mask=None, causal=False, record=False, **_: Any):
-    """Look at all visible keys alike."""
-    seen = torch.ones(query.shape[0], query.shape[1], query.shape[2], key.shape[2]).tril(key.shape[2] - query.shape[2])
-    weights = seen / seen.sum(-1, keepdim=True)
-    return weights @ value, weights if record else None
-
-
-def test_a_mechanism_of_ones_own_trains_traces_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    try:
-        run = attn_widgets.train(
-            text="to be or not to be " * 200, attention=even, steps=3, layers=1, dim=16, heads=2, context=8, batch=2,
-            tokenizer="word", show=False,
-        )  # fmt: skip
-        trace = run.trace("to be or not")
-        assert isinstance(trace, AttentionTrace)
-        np.testing.assert_allclose(trace.weights(0, 1)[3], 0.25, atol=1e-6)
-        assert len(run.generate("to be", max_new_tokens=3).ids) == 3
-    finally:
-        MECHANISMS.pop("even", None)
-    again = attn_widgets.Run.load(run.folder)
-    with pytest.raises(ConfigError, match=r"--attention even is not known here; .*register\(even\) first"):
-        again.trace("to be")
-    try:
-        register(even)
-        np.testing.assert_array_equal(again.trace("to be or not").weights(0, 1), trace.weights(0, 1))
-    finally:
-        MECHANISMS.pop("even", None)
-
-
-def test_a_mechanism_of_ones_own_takes_no_name_that_is_there() -> None:
-    def additive() -> None: ...
-
-    with pytest.raises(ConfigError, match="there is a mechanism additive already"):
-        register(additive)

@@ -12,6 +12,7 @@ from attn_widgets.attention.concat import concat, concat_weights
 from attn_widgets.attention.lsh import LshRecord, lsh
 from attn_widgets.attention.luong import dot, general, general_weights
 from attn_widgets.attention.masks import causal_mask, padding_mask
+from attn_widgets.attention.own import PROMISE, MatrixRecord, as_record, try_mechanism
 from attn_widgets.attention.record import DotRecord
 from attn_widgets.attention.scaled_dot import scaled_dot
 from attn_widgets.attention.segment_memory import segment_memory, segment_memory_weights
@@ -47,9 +48,9 @@ def register(function: Callable[..., Any]) -> str:
     Parameters
     ----------
     function
-        Takes query, key and value and, by keyword, ``mask``, ``causal``, ``window``, ``scale``, ``dropout`` and
-        ``record`` (see `scaled_dot`); returns the context and a record: weights (batch, head, query, key), an object
-        with a method ``weights()``, or None without `record`.
+        Takes query, key and value and, by keyword, ``mask``, ``causal``, ``window``, ``dropout`` and ``record`` (see
+        `scaled_dot`); returns the context and a record: weights (batch, head, query, key), an object with a method
+        ``weights()``, or None without `record`. It is tried here on small tensors.
 
     Returns
     -------
@@ -59,13 +60,16 @@ def register(function: Callable[..., Any]) -> str:
     Raises
     ------
     ConfigError
-        When the function has no name fit for an option, or that of a built-in mechanism.
+        When the function has no name fit for an option, or one that is taken, or does not do what a mechanism does.
     """
     name = getattr(function, "__name__", "")
     if not name.isidentifier():
         raise ConfigError(f"a mechanism of your own needs a name; given {name or type(function).__name__}: use def")
     if name in BUILT_IN:
         raise ConfigError(f"there is a mechanism {name} already; give your function another name")
+    if name == "none":
+        raise ConfigError("--attention none means a model without attention; give your function none another name")
+    try_mechanism(function, name)
     MECHANISMS[name] = function
     return name
 
@@ -88,12 +92,15 @@ def mechanism(name: str) -> Callable[..., Any]:
 
 __all__ = [
     "MECHANISMS",
+    "PROMISE",
     "WEIGHTS",
     "AdditiveRecord",
     "DotRecord",
     "LshRecord",
+    "MatrixRecord",
     "WindowRecord",
     "additive",
+    "as_record",
     "causal_mask",
     "concat",
     "dot",

@@ -2,21 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float32, Int, Shaped
 from torch import Tensor
 
-from attn_widgets.attention import DotRecord, WindowRecord
-from attn_widgets.attention.additive import AdditiveRecord
-from attn_widgets.capture.segments import _copied
+from attn_widgets.attention import PROMISE, AdditiveRecord, DotRecord, MatrixRecord, WindowRecord
 from attn_widgets.errors import AttnError
 from attn_widgets.trace import AdditiveRecord as AdditiveTrace
 from attn_widgets.trace import DotProductRecord, Record, WeightsRecord, causal_range
 
 Range = tuple[Int[np.ndarray, " query"], Int[np.ndarray, " query"]]
 """First visible key of each row, and the one after its last."""
+
+
+def copied(tensor: Shaped[Tensor, "*shape"]) -> Float32[np.ndarray, "*shape"]:
+    """Copy a tensor into NumPy, as float32 in memory of its own: a view would hold the whole cache."""
+    return np.array(tensor.detach().float().cpu().numpy(), order="C")
+
+
+def join_pieces(pieces: Sequence[Any]) -> Any:
+    """Make one record of one layer's records of the pieces of a text, read one behind the other.
+
+    Parameters
+    ----------
+    pieces
+        Each has the keys of the text so far, of which its queries are the last rows.
+
+    Returns
+    -------
+    Any
+        A record of all queries. Where a piece left only weights, they are 0 for the keys that came after it.
+    """
+    last = pieces[-1]
+    if len(pieces) == 1:
+        return last
+    if isinstance(last, (DotRecord, AdditiveRecord, WindowRecord)):
+        return last._replace(query=torch.cat([piece.query for piece in pieces], dim=2))
+    weights = [piece.weights() for piece in pieces]
+    seen = [_visible(piece) for piece in pieces]
+    if all(mask is None for mask in seen):
+        return MatrixRecord(_joined_rows(weights))
+    masks = [
+        torch.ones_like(rows, dtype=torch.bool) if mask is None else mask.expand_as(rows)
+        for rows, mask in zip(weights, seen, strict=True)
+    ]
+    return MatrixRecord(_joined_rows(weights), _joined_rows(masks))
+
+
+def _joined_rows(pieces: Sequence[Tensor]) -> Tensor:
+    """Rows (B, H, Q, K) of all pieces, as wide as the last one's."""
+    keys = pieces[-1].shape[3]
+    return torch.cat([F.pad(rows, (0, keys - rows.shape[3])) for rows in pieces], dim=2)
+
+
+def _visible(record: Any) -> Tensor | None:
+    seen: Tensor | None = record.visible() if hasattr(record, "visible") else None
+    return seen
 
 
 def trace_record(record: Any, row: int = 0) -> Record:
@@ -52,11 +98,8 @@ def trace_record(record: Any, row: int = 0) -> Record:
     if isinstance(record, Tensor):
         return _weights(record, None, row)
     if not hasattr(record, "weights"):
-        raise AttnError(
-            f"{type(record).__name__} is no record of attention; a mechanism returns (context, record), its record "
-            "weights (batch, head, query, key) or an object with a method weights()"
-        )
-    return _weights(record.weights(), record.visible() if hasattr(record, "visible") else None, row)
+        raise AttnError(f"{type(record).__name__} is no record of attention; {PROMISE}")
+    return _weights(record.weights(), _visible(record), row)
 
 
 def _as_dots(record: WindowRecord) -> DotRecord:
@@ -82,7 +125,7 @@ def _place(row: int, texts: int) -> slice:
 
 
 def _vectors(record: DotRecord | AdditiveRecord) -> Record:
-    query, key = _copied(record.query[0]), _copied(record.key[0])
+    query, key = copied(record.query[0]), copied(record.key[0])
     queries, keys = query.shape[1], key.shape[1]
     start, stop = causal_range(queries, keys, record.window) if record.causal else _everything(queries, keys)
     mask = None
@@ -97,7 +140,7 @@ def _vectors(record: DotRecord | AdditiveRecord) -> Record:
             start = np.minimum(np.maximum(start, ranges[0]), stop)
     if isinstance(record, DotRecord):
         return DotProductRecord(query, key, record.scale, start, stop, mask)
-    return AdditiveTrace(query, key, _copied(record.v), _copied(record.b), start, stop, mask)
+    return AdditiveTrace(query, key, copied(record.v), copied(record.b), start, stop, mask)
 
 
 def _everything(queries: int, keys: int) -> Range:
@@ -116,7 +159,7 @@ def _ranges(seen: Bool[np.ndarray, "query key"]) -> Range | None:
 def _weights(weights: Tensor, visible: Tensor | None, row: int) -> WeightsRecord:
     if weights.ndim != 4:
         raise AttnError(f"weights of a layer are (batch, head, query, key); given the shape {tuple(weights.shape)}")
-    matrix = _copied(weights[_place(row, weights.shape[0])][0])
+    matrix = copied(weights[_place(row, weights.shape[0])][0])
     if visible is None:
         return WeightsRecord(matrix)
     mask = visible[row if visible.shape[0] > 1 else 0].cpu().numpy()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from attn_widgets.capture.records import copied
 from attn_widgets.errors import AttnError
 from attn_widgets.trace import (
     AttentionTrace,
@@ -98,7 +99,7 @@ def _record(
         Part(
             segment.first_row,
             segment.first_key,
-            DotProductRecord(_copied(segment.queries[layer]), _copied(segment.keys[layer]), segment.scale, start, stop),
+            DotProductRecord(copied(segment.queries[layer]), copied(segment.keys[layer]), segment.scale, start, stop),
         )
         for segment, (start, stop) in zip(segments, ranges, strict=True)
     ]
@@ -106,8 +107,3 @@ def _record(
     if len(parts) == 1 and (whole.queries, whole.keys) == (rows, rows):
         return whole
     return StackedRecord(parts, rows, rows)
-
-
-def _copied(tensor: Tensor) -> np.ndarray:
-    """Float32 in memory of its own: a view would hold the whole cache."""
-    return np.array(tensor.detach().float().cpu().numpy(), order="C")

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int, Integer
 from torch import Tensor, nn
 
 from attn_widgets.capture.reading import model_hash, read_text
-from attn_widgets.capture.records import trace_record
+from attn_widgets.capture.records import join_pieces, trace_record
 from attn_widgets.errors import AttnError
 from attn_widgets.models import Encoder, LanguageModel
 from attn_widgets.trace import AttentionTrace, Block, Predictions, head_name
@@ -74,16 +74,9 @@ def capture_trace(
     read_text(model, torch.as_tensor(ids), visit, ablate=ablate, record=True)
     predictions = join_predictions(tops, next_token)
     about = {**provenance(model, tokens, ablate), **(meta or {})}
-    records = [_joined(layer) for layer in zip(*pieces, strict=True)]
+    records = [join_pieces(layer) for layer in zip(*pieces, strict=True)]
     fed = tuple(tokens)
     return whole_trace(records, model.kinds(), dict.fromkeys(model.kinds(), (fed, fed)), predictions, about)
-
-
-def _joined(layer: Sequence[Any]) -> Any:
-    """One record of the pieces of a text: the last one has all keys, and its queries are the last rows of them."""
-    if len(layer) == 1:
-        return layer[0]
-    return layer[-1]._replace(query=torch.cat([record.query for record in layer], dim=2))
 
 
 def whole_trace(

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attn_widgets.attention import WEIGHTS, mechanism
 from attn_widgets.config import ModelConfig
+from attn_widgets.models.heads import Attending
 from attn_widgets.models.stack import drop
 
 HALF = 0.5**0.5
@@ -64,7 +64,7 @@ class Convolution(nn.Module):
         return F.glu(F.conv1d(drop(x, self.dropout, self.training).transpose(1, 2), weight, self.bias), 1).mT
 
 
-class AttentiveConvolution(nn.Module):
+class AttentiveConvolution(Attending):
     """A convolution over the target so far, and attention to the source from what it gives.
 
     Parameters
@@ -75,14 +75,12 @@ class AttentiveConvolution(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.heads, self.dropout = config.heads, config.dropout
+        self.heads = config.heads
         self.convolution = Convolution(config)
         self.query = nn.Linear(config.dim, config.dim)  # W_d and b_d of equation 1
         nn.init.normal_(self.query.weight, std=config.dim**-0.5)
         nn.init.zeros_(self.query.bias)
-        self.attend = mechanism(config.attention)
-        make = WEIGHTS.get(config.attention)
-        self.weights = nn.ParameterDict(make(config.heads, config.head_dim) if make else {})
+        self.use_mechanism(config)
 
     def forward(
         self,
@@ -109,14 +107,12 @@ class AttentiveConvolution(nn.Module):
         """
         hidden = self.convolution(x)  # h: (B, T, D)
         query = self.query(hidden) + embedded  # equation 1's d
-        context, left = self.attend(
-            *(_split(tensor, self.heads) for tensor in (query, memory.states, memory.values)), **self.weights,
-            mask=memory.visible, dropout=self.dropout if self.training else 0.0, record=record,
+        context, left = self.join_heads(
+            *(_split(tensor, self.heads) for tensor in (query, memory.states, memory.values)),
+            mask=memory.visible, causal=False, window=None, record=record, ablated=ablated,
         )  # fmt: skip
-        if ablated is not None:
-            context = context.index_fill(1, ablated, 0.0)
         # Section 3.4: m uniform weights would shrink the deviation to √(1/m); m is the source's length.
-        context = context.transpose(1, 2).reshape(hidden.shape) * _lengths(memory).sqrt()
+        context = context * _lengths(memory).sqrt()
         return ((hidden + context) * HALF + x[:, -hidden.shape[1] :]) * HALF, left
 
 

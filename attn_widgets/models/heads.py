@@ -1,24 +1,90 @@
 """Several heads around any mechanism that attends from any query to any key.
 
-The maps to queries, keys, values and back belong here; what a mechanism trains besides (``general``'s matrix,
-``additive``'s vector) it makes itself and is handed back at each call.
+What a mechanism trains besides the maps to queries, keys, values and back (``general``'s matrix, ``additive``'s
+vector) it makes itself and is handed back at each call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attn_widgets.attention import WEIGHTS, mechanism
+from attn_widgets.attention import WEIGHTS, as_record, mechanism
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
 
 
-class MultiHead(nn.Module):
+class Attending(nn.Module):
+    """What every module with heads has in common: a mechanism, and what it trains of its own."""
+
+    mechanism: str
+    attend: Callable[..., Any]
+    weights: nn.ParameterDict
+    weight_names: tuple[str, ...]
+    dropout: float
+
+    def use_mechanism(self, config: ModelConfig) -> None:
+        """Take the mechanism that `config` names and draw its own tensors.
+
+        Raises
+        ------
+        ConfigError
+            For a mechanism that is not there.
+        """
+        self.mechanism, self.dropout = config.attention, config.dropout
+        self.attend = mechanism(config.attention)
+        make = WEIGHTS.get(config.attention)
+        self.weights = nn.ParameterDict(make(config.heads, config.head_dim) if make else {})
+        self.weight_names = tuple(self.weights)
+
+    def join_heads(
+        self,
+        query: Float[Tensor, "batch head query d"],
+        key: Float[Tensor, "batch key_head key d"],
+        value: Float[Tensor, "batch kv_head key d"],
+        *,
+        record: bool = False,
+        ablated: Int[Tensor, " ablated"] | None = None,
+        **given: Any,
+    ) -> tuple[Float[Tensor, "batch query head*d"], Any]:
+        """Attend with every head, and lay their contexts side by side.
+
+        Parameters
+        ----------
+        query, key, value
+            Of every head.
+        record
+            Whether the mechanism leaves its record.
+        ablated
+            Heads whose context is set to zero.
+        **given
+            ``mask``, ``causal`` and ``window``, as the mechanism takes them, and its settings.
+
+        Returns
+        -------
+        context
+            Those of all heads.
+        record
+            An object with a method ``weights()``; None without `record`.
+
+        Raises
+        ------
+        AttnError
+            For a mechanism that leaves no record where one was asked for.
+        """
+        own = {name: self.weights[name] for name in self.weight_names}  # plain: torch.compile sees through it
+        dropout = self.dropout if self.training else 0.0
+        context, left = self.attend(query, key, value, **own, **given, dropout=dropout, record=record)
+        if ablated is not None:
+            context = context.index_fill(1, ablated, 0.0)
+        return context.transpose(1, 2).flatten(2), as_record(left, self.mechanism) if record else None
+
+
+class MultiHead(Attending):
     """Multi-head attention (Vaswani et al. 2017, section 3.2.2) by the mechanism that `config` names.
 
     Keys and values are one matrix, in this order of rows: all key heads, all value heads.
@@ -38,14 +104,11 @@ class MultiHead(nn.Module):
 
     def __init__(self, config: ModelConfig, memory_dim: int | None = None) -> None:
         super().__init__()
-        name, memory_dim = config.attention, memory_dim or config.dim
         self.heads, self.kv_heads, self.head_dim = config.heads, config.key_value_heads, config.head_dim
-        self.dropout = config.dropout
-        self.attend = mechanism(name)
         self.query = nn.Linear(config.dim, config.dim, config.bias)
-        self.key_value = nn.Linear(memory_dim, 2 * self.kv_heads * self.head_dim, config.bias)
+        self.key_value = nn.Linear(memory_dim or config.dim, 2 * self.kv_heads * self.head_dim, config.bias)
         self.output = nn.Linear(config.dim, config.dim, config.bias)
-        self.weights = nn.ParameterDict(WEIGHTS[name](self.heads, self.head_dim) if name in WEIGHTS else {})
+        self.use_mechanism(config)
         self._initialise()
 
     def remember(
@@ -89,15 +152,12 @@ class MultiHead(nn.Module):
         record
             What the mechanism left; None without `record`.
         """
-        batch, queries, dim = x.shape
+        batch, queries, _ = x.shape
         query = self.query(x).view(batch, queries, self.heads, self.head_dim).transpose(1, 2)
-        context, left = self.attend(
-            query, key, value, **self.weights, mask=mask, causal=causal, window=window,
-            dropout=self.dropout if self.training else 0.0, record=record,
+        context, left = self.join_heads(
+            query, key, value, mask=mask, causal=causal, window=window, record=record, ablated=ablated
         )  # fmt: skip
-        if ablated is not None:
-            context = context.index_fill(1, ablated, 0.0)
-        return self.output(context.transpose(1, 2).reshape(batch, queries, dim)), left
+        return self.output(context), left
 
     def _initialise(self) -> None:
         """Glorot's, for each map on its own; the mechanism's own weights come initialised."""

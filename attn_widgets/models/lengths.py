@@ -100,7 +100,7 @@ class SlidRecord(NamedTuple):
 
     def weights(self) -> Float[Tensor, "batch head query key"]:
         """Weights; 0 outside a row's window."""
-        inner = self.inner if isinstance(self.inner, Tensor) else self.inner.weights()  # (W, H, context, context)
+        inner: Tensor = self.inner.weights()  # (W, H, context, context)
         rows = inner.transpose(1, 2).flatten(0, 1)[self.windows.source].transpose(1, 2)  # (B, H, S, context)
         batch, heads, longest, context = rows.shape
         wide = rows.new_zeros(batch, heads, longest, longest + context)

@@ -1,4 +1,4 @@
-"""Self-attention of a decoder layer, by any mechanism."""
+"""Self-attention of a layer, by any mechanism."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from attn_widgets.attention import WEIGHTS, mechanism
 from attn_widgets.config import ModelConfig
 from attn_widgets.models.cache import KeyValueCache, SegmentMemory
+from attn_widgets.models.heads import Attending
 from attn_widgets.models.norms import RMSNorm
 from attn_widgets.models.positions import rotate
 
@@ -26,8 +26,8 @@ class Pass(NamedTuple):
     ablate: dict[int, Tensor]  # layer → heads to switch off
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention, causal, by the mechanism that `config` names.
+class Attention(Attending):
+    """Multi-head self-attention by the mechanism that `config` names.
 
     Queries, keys and values are one matrix, in this order of rows: all query heads, all key heads,
     all value heads. Under ``lsh`` a query is its own key.
@@ -37,11 +37,7 @@ class Attention(nn.Module):
         super().__init__()
         self.layer = layer
         self.heads, self.kv_heads, self.head_dim = config.heads, config.key_value_heads, config.head_dim
-        self.dropout = config.dropout
-        self.attend = mechanism(config.attention)
-        make = WEIGHTS.get(config.attention)
-        self.weights = nn.ParameterDict(make(self.heads, self.head_dim) if make else {})  # the mechanism's own
-        self.weight_names = tuple(self.weights)
+        self.use_mechanism(config)
         self.settings, self.widest = mechanism_settings(config, layer)
         self.key_heads = 0 if config.attention == "lsh" else self.kv_heads
         rows = (self.heads + self.key_heads + self.kv_heads) * self.head_dim
@@ -52,21 +48,14 @@ class Attention(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch query dim"], now: Pass) -> tuple[Float[Tensor, "batch query dim"], Any]:
         """Let every position read from itself and the ones before it."""
-        batch, queries, dim = x.shape
         query, key, value = self.project(x, now.rotary)
         if now.cache is not None:
             key, value = now.cache.append(self.layer, key, value)
-        context, record = self.attend(
-            query, key, value, causal=True, window=self.window(now.window),
-            dropout=self.dropout if self.training else 0.0, record=now.record, **self.own(),
+        context, record = self.join_heads(
+            query, key, value, mask=None, causal=True, window=self.window(now.window), record=now.record,
+            ablated=now.ablate.get(self.layer), **self.settings,
         )  # fmt: skip
-        if self.layer in now.ablate:
-            context = context.index_fill(1, now.ablate[self.layer], 0.0)
-        return self.output(context.transpose(1, 2).reshape(batch, queries, dim)), record
-
-    def own(self) -> dict[str, Any]:
-        """Tensors and settings of the mechanism; plain, so that torch.compile sees through it."""
-        return {name: self.weights[name] for name in self.weight_names} | self.settings
+        return self.output(context), record
 
     def window(self, wanted: int | None) -> int | None:
         """How many keys a token sees: what was asked for, and no more than the mechanism lets it."""

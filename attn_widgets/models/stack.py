@@ -146,13 +146,11 @@ def read_itself(
     query, key, value = attention.project(x, sight.rotary)
     if past is not None:
         key, value = torch.cat((past[0], key), 2), torch.cat((past[1], value), 2)
-    context, left = attention.attend(
-        query, key, value, **attention.weights, **attention.settings, mask=mask, causal=causal,
-        window=attention.widest, dropout=attention.dropout if attention.training else 0.0, record=sight.record,
+    context, left = attention.join_heads(
+        query, key, value, mask=mask, causal=causal, window=attention.widest, record=sight.record,
+        ablated=sight.ablated.get(index), **attention.settings,
     )  # fmt: skip
-    if index in sight.ablated:
-        context = context.index_fill(1, sight.ablated[index], 0.0)
-    return attention.output(context.transpose(1, 2).reshape(x.shape)), left, (key, value)
+    return attention.output(context), left, (key, value)
 
 
 class Positions(nn.Module):

@@ -121,8 +121,7 @@ class Transformer(Model):
         records: list[Any] = []
         for block in self.blocks:
             x, left = block(x, now)
-            if left is not None:
-                records.append(left)
+            records.append(left)
         if cache is not None:
             cache.advance(ids.shape[1])
         return ModelOutput(self.head(self.norm(x)), tuple(records) if record else None)
