@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attn_widgets.errors import CorpusError
+from attn_widgets.errors import ConfigError, CorpusError
 from attn_widgets.text.class_files import ClassFiles, encode_classes
 from attn_widgets.text.corpus import load_corpus
 from attn_widgets.text.pair_files import Lengths
@@ -75,3 +75,14 @@ def test_what_is_no_class_and_what_is_empty_is_named() -> None:
             classes(replace(TASK, train=(item,)))
     with pytest.raises(CorpusError, match="lacks items in one of its parts"):
         classes(replace(TASK, test=()))
+
+
+def test_positions_count_in_the_tasks_own_tokens() -> None:
+    """Attention on the keys would be read in other columns: it is refused, as for every other model."""
+    for kind in ("char", "bpe"):
+        other = train_tokenizer(kind, load_corpus("classify"), 300)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError) as error:
+            encode_classes(TASK, LABELS, other, limit=10)
+        assert str(error.value) == f"task 'classify' counts in tokens of --tokenizer word; given --tokenizer {kind}"
+    free = replace(TASK, train=tuple(item._replace(keys=(), mislead=()) for item in TASK.train))
+    assert encode_classes(free, LABELS, other, limit=10).labels == LABELS

@@ -1,12 +1,14 @@
 """How well a model masters a task: the share of right answers, by group, and what it looked at for them.
 
 Every token of an answer is asked for behind the right tokens before it; an answer is right when all are, which is
-exactly when greedy decoding gives it. So one pass over a test item decides.
+exactly when greedy decoding gives it. So one pass over a test item decides. Where a question has several right answers,
+as in parallel texts, the greedy one is written and compared with all of them. A token that the vocabulary lacks is
+never right: ‹unknown› is no answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,17 +17,16 @@ import torch
 from torch import Tensor
 
 from attn_widgets.capture.reading import device_of, evaluating
+from attn_widgets.generation.answers import AT_ONCE, greedy_answers
 from attn_widgets.models import EncoderModel, LanguageModel, PairModel
 from attn_widgets.text.batches import IGNORED, Batch
 from attn_widgets.text.class_files import ClassFiles
 from attn_widgets.text.lengths import halvings
-from attn_widgets.text.metrics import by_group
+from attn_widgets.text.metrics import by_group, exact_match
 from attn_widgets.text.pair_files import PairFiles
-from attn_widgets.text.tasks import Item, Task, rare_words
+from attn_widgets.text.rare import rare_spans
+from attn_widgets.text.tasks import Item, Task
 from attn_widgets.trace.names import head_name
-
-AT_ONCE = 8192
-"""Tokens and padding in one pass."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +36,18 @@ class TaskScore:
     Attributes
     ----------
     task, metric
-        Its name, and what `accuracy` is the share of: ``exact_match`` of whole answers, or ``token_accuracy`` of
-        predicted tokens.
+        Its name, and what `accuracy` is the share of: ``exact_match`` of whole answers (with any of the references,
+        where a question has several), or ``token_accuracy`` of predicted tokens.
     accuracy, count
         Over all items, and how many there are.
     groups
         Accuracy of each group, in the order of the items.
     tokens
-        Share of the predicted tokens that are right in each group, each behind the right tokens before it.
+        Share of the predicted tokens that are right in each group, each behind the right tokens before it (those of
+        the first reference).
     rare
-        Accuracy on the tokens that the training answers hold at most five times; None where there are none.
+        Share of the words that are right in all their tokens, of those that the training answers hold at most five
+        times; None where there are none, as in a task of characters.
     misled
         Accuracy on the items with a misleading distractor; None where there are none.
     best_head
@@ -89,7 +92,8 @@ class _Tally:
     """Counts over the items: right and asked tokens of each, and the weights of every head."""
 
     items: Sequence[Item]
-    rare_ids: np.ndarray
+    words: Mapping[int, Sequence[tuple[int, int]]]
+    """Where the rare words of an item's target stand, see `rare_spans`."""
     shift: int
     joins: int | None
     """Tokens that a longer source is joined into (``--lengths convolve``); None where each has a column of its own."""
@@ -105,9 +109,15 @@ class _Tally:
     def add(self, rows: np.ndarray, batch: Batch, hits: np.ndarray) -> None:
         asked = batch.targets != IGNORED
         self.right[rows], self.asked[rows] = (hits & asked).sum(1), asked.sum(1)
-        rare = asked & np.isin(batch.targets, self.rare_ids)
-        self.rare[0] += int((hits & rare).sum())
-        self.rare[1] += int(rare.sum())
+
+    def add_rare(self, rows: np.ndarray, starts: np.ndarray, batch: Batch, hits: np.ndarray) -> None:
+        """Add the rare words of targets that begin at `starts`, but for what is given or did not fit."""
+        for at, (row, start) in enumerate(zip(rows.tolist(), starts.tolist(), strict=True)):
+            for first, stop in self.words.get(row, ()):
+                places = slice(start + first, start + stop)
+                if start + stop <= hits.shape[1] and (batch.targets[at, places] != IGNORED).all():
+                    self.rare[0] += bool(hits[at, places].all())
+                    self.rare[1] += 1
 
     def look(self, rows: np.ndarray, batch: Batch, layer: int, weights: Tensor) -> None:
         """Add the weights (B, H, Q, K) of one layer, in the row that predicts the first asked token."""
@@ -137,19 +147,32 @@ def score_task(model: LanguageModel | PairModel | EncoderModel, files: PairFiles
     task
         Its items.
     """
-    rare = sorted(rare_words(task)) if isinstance(files, PairFiles) else []  # a class has no words
-    ids = [i for word in rare for i in files.tokenizer.encode(word) if i != files.tokenizer.unknown_id]
+    pairs = files if isinstance(files, PairFiles) else None
+    words = {} if pairs is None else rare_spans(task, files.tokenizer, joined=files.joined)  # a class has no words
     joins = model.config.context if model.config.lengths == "convolve" else None
-    tally = _Tally(task.test, np.array(sorted(set(ids)), int), 1 if files.joined else 0, joins)
-    device, looks = device_of(model), any(item.keys for item in task.test)
+    tally = _Tally(task.test, words, 1 if files.joined else 0, joins)
     with evaluating(model), torch.inference_mode():
         for rows, batch in files.test_batches(model.config.context, AT_ONCE):
-            output = model(*(torch.from_numpy(array).to(device) for array in batch.inputs), record=looks)
-            tally.add(rows, batch, (output.logits.argmax(-1).cpu().numpy() == batch.targets))
-            for layer, (kind, record) in enumerate(zip(model.kinds(), output.records or (), strict=looks)):
-                if kind != "encoder" and not (kind == "decoder" and not files.joined):
-                    tally.look(rows, batch, layer, _weights(record))
-    return _score(task, tally)
+            _read(model, files, tally, rows, batch)
+        written = None
+        if pairs is not None and task.metric == "exact_match" and any(item.references for item in task.test):
+            written = exact_match(greedy_answers(model, pairs, task), task.test)
+    return _score(task, tally, written)
+
+
+def _read(model: Any, files: PairFiles | ClassFiles, tally: _Tally, rows: np.ndarray, batch: Batch) -> None:
+    """Add what one pass over some test items shows."""
+    looks = any(item.keys for item in tally.items)
+    inputs = (torch.from_numpy(array).to(device_of(model)) for array in batch.inputs)
+    output = model(*inputs, record=looks)
+    hits = output.logits.argmax(-1).cpu().numpy() == batch.targets
+    if isinstance(files, PairFiles):
+        hits &= batch.targets != files.tokenizer.unknown_id
+        tally.add_rare(rows, files.starts(rows, model.config.context), batch, hits)
+    tally.add(rows, batch, hits)
+    for layer, (kind, record) in enumerate(zip(model.kinds(), output.records or (), strict=looks)):
+        if kind != "encoder" and not (kind == "decoder" and not files.joined):
+            tally.look(rows, batch, layer, _weights(record))
 
 
 def _weights(record: Any) -> Tensor:
@@ -157,11 +180,12 @@ def _weights(record: Any) -> Tensor:
     return weights
 
 
-def _score(task: Task, tally: _Tally) -> TaskScore:
+def _score(task: Task, tally: _Tally, written: np.ndarray | None) -> TaskScore:
+    """Put the score together; `written` tells (item,) which answers are right where writing them decides."""
     whole = task.metric == "exact_match"
     right = (tally.right == tally.asked).astype(int) if whole else tally.right
+    right = right if written is None else written
     asked = np.ones_like(tally.asked) if whole else tally.asked
-
     groups = [item.group for item in task.test]
     misleading = np.array([bool(item.mislead) for item in task.test])
     found, on_keys, on_distractor = "", None, None

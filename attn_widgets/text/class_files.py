@@ -10,6 +10,7 @@ import numpy as np
 from attn_widgets.errors import CorpusError
 from attn_widgets.text.batches import Batch
 from attn_widgets.text.pair_files import Lengths, PairFiles, Pairs
+from attn_widgets.text.pairs import check_tokens
 from attn_widgets.text.ragged import Ragged
 from attn_widgets.text.tasks import Item, Task
 from attn_widgets.text.tokenizers import Tokenizer
@@ -112,9 +113,12 @@ def encode_classes(
 
     Raises
     ------
+    ConfigError
+        When the task counts positions in tokens of another kind.
     CorpusError
         When a part has no item, a text no token, or a target is no label.
     """
+    check_tokens(task, tokenizer)
     numbers = {label: at for at, label in enumerate(labels)}
     kept = task.validation[: max(1, limit)]
     train, validation, test = (_encode(task, part, tokenizer, numbers) for part in (task.train, kept, task.test))

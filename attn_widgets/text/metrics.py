@@ -1,12 +1,12 @@
 """How well answers were given: exactly right, right token for token, and by group.
 
 A prediction is a text beside an item's target. Where tokens of the target are given
-(`Item.given`), it was made with them filled in, as `PairFiles.answers` does.
+(`Item.given`), they are not counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -27,10 +27,7 @@ def exact_match(predicted: Sequence[str], items: Sequence[Item]) -> np.ndarray:
 
 
 def token_hits(
-    predicted: Sequence[str],
-    items: Sequence[Item],
-    tokenizer: Literal["char", "word"] = "word",
-    words: Container[str] | None = None,
+    predicted: Sequence[str], items: Sequence[Item], tokenizer: Literal["char", "word"] = "word"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Count the right tokens of each prediction, position by position.
 
@@ -40,8 +37,6 @@ def token_hits(
         Texts, and what they should have been; a position that a text lacks is wrong.
     tokenizer
         Whether tokens are characters or words between single spaces.
-    words
-        Count only positions whose target is one of these, for example `rare_words`.
 
     Returns
     -------
@@ -52,20 +47,9 @@ def token_hits(
     for at, (text, item) in enumerate(zip(predicted, items, strict=True)):
         guesses = pieces(text, tokenizer)
         for place, token in enumerate(pieces(item.target, tokenizer)):
-            if place not in item.given and (words is None or token in words):
+            if place not in item.given:
                 hits[at] += place < len(guesses) and guesses[place] == token, 1
     return hits[:, 0], hits[:, 1]
-
-
-def token_accuracy(
-    predicted: Sequence[str],
-    items: Sequence[Item],
-    tokenizer: Literal["char", "word"] = "word",
-    words: Container[str] | None = None,
-) -> float:
-    """Share of all predicted tokens that are right, see `token_hits`; not a number where none counts."""
-    right, counted = token_hits(predicted, items, tokenizer, words)
-    return float(right.sum() / counted.sum()) if counted.any() else float("nan")
 
 
 def by_group(right: np.ndarray, counted: np.ndarray, groups: Sequence[str]) -> dict[str, float]:

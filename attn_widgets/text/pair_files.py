@@ -27,7 +27,6 @@ LONGER = {
 """What becomes of sources longer than the context."""
 PADDING = 0
 POOL = 8  # batches' worth of random items that are sorted by length, to take one batch from
-WRONG = "\ufffd"  # stands for a predicted end or unknown token inside an answer
 
 
 class Pairs(NamedTuple):
@@ -107,11 +106,6 @@ class PairFiles:
         kept = len(self.validation.source)
         return f"validation on the first {kept:,} of {self.validation_total:,} items (--validation-tokens)"
 
-    @property
-    def longest(self) -> int:
-        """Shortest context into which every row of every part fits."""
-        return max(int(self._widths(part).max()) for part in (self.train, self.validation, self.test))
-
     def nats_per_character(self, loss: float) -> float:
         """Convert a validation loss in nats per token."""
         return loss * self.validation_count / self.validation_characters
@@ -187,37 +181,17 @@ class PairFiles:
         """As `validation_batches`, each with the positions of its items in the task's `test`, (row,)."""
         return self._walk(self.test, context, tokens)
 
-    def answers(self, rows: np.ndarray, batch: Batch, predicted: np.ndarray) -> list[str]:
-        """Texts of predictions each made after the right tokens before it (teacher forcing).
+    def starts(self, rows: np.ndarray, context: int) -> np.ndarray:
+        """Positions in a batch of the test rows `rows` at which their targets are predicted from on, (row,)."""
+        starts: np.ndarray = self.test.start[rows] - self._kept(self.test, rows, context)[1]
+        return starts
 
-        Parameters
-        ----------
-        rows, batch
-            From `test_batches`.
-        predicted
-            Id of the likeliest token at every position, as the batch's targets (row, position).
-
-        Returns
-        -------
-        list of str
-            Token for token beside the item's target, with ``�`` for an end where none belongs and
-            for an unknown token; what is given and not predicted is filled in.
-        """
-        shown: list[str] = []
-        ids = batch.inputs[-1]
-        for row, guesses, labels, read in zip(rows, predicted, batch.targets, ids, strict=True):
-            kept, cut = self._kept(self.test, np.array([row]), ids.shape[1])
-            start, stop = int(self.test.start[row] - cut[0]), int(kept[0])
-            follows = [*read[1:stop].tolist(), self.tokenizer.end_id]
-            chosen = [follows[at] if labels[at] == IGNORED else int(guesses[at]) for at in range(start, stop)]
-            *tokens, last = chosen
-            shown.append(self._text(tokens if last == self.tokenizer.end_id else chosen))
-        return shown
-
-    def _text(self, ids: list[int]) -> str:
-        odd = (self.tokenizer.end_id, self.tokenizer.unknown_id)
-        tokens = (WRONG if id in odd else self.tokenizer.token(id) for id in ids)
-        return (" " if self.tokenizer.kind == "word" else "").join(tokens).strip(" ")
+    def prompts(self, context: int) -> list[np.ndarray]:
+        """List what a language model reads before it answers each test item: int64 (token,), `context` at most."""
+        rows = np.arange(len(self.test.source))
+        kept, cut = self.starts(rows, context) + 1, self._kept(self.test, rows, context)[1]
+        padded = self.test.inputs.padded(rows, kept, PADDING, (1 + self.test.source.lengths - cut, cut))
+        return [row[:count] for row, count in zip(padded, kept, strict=True)]
 
     def _walk(self, part: Pairs, context: int, tokens: int) -> Iterator[tuple[np.ndarray, Batch]]:
         self._check(part, context)

@@ -52,15 +52,31 @@ def encode_pairs(
     return PairFiles(train, validation, test, joined, lengths, tokenizer, characters, len(task.validation))
 
 
-def _check(task: Task, tokenizer: Tokenizer, joined: bool) -> None:
-    for part in ("train", "validation", "test"):
-        if not getattr(task, part):
-            raise CorpusError(f"task {task.name!r} has no item in its {part} part; give one or more")
+def check_tokens(task: Task, tokenizer: Tokenizer) -> None:
+    """Refuse a tokenizer of another kind than the one whose tokens a task's positions count.
+
+    Raises
+    ------
+    ConfigError
+        With the one that works.
+    """
     positions = any(item.keys or item.mislead or item.given for item in task.train)
     if positions and tokenizer.kind != task.tokenizer:
         raise ConfigError(
             f"task {task.name!r} counts in tokens of --tokenizer {task.tokenizer}; given --tokenizer {tokenizer.kind}"
         )
+
+
+def space_before(task: Task, joined: bool) -> str:
+    """Tell what a joined row has before separator and target, as a BPE token has the space before it."""
+    return " " if joined and task.between.endswith(" ") else ""
+
+
+def _check(task: Task, tokenizer: Tokenizer, joined: bool) -> None:
+    for part in ("train", "validation", "test"):
+        if not getattr(task, part):
+            raise CorpusError(f"task {task.name!r} has no item in its {part} part; give one or more")
+    check_tokens(task, tokenizer)
     if tokenizer.end_id is None or (joined and tokenizer.unknown(SEPARATOR)):
         raise ConfigError(
             f"the tokenizer has no end token or no {SEPARATOR}, which task {task.name!r} needs; train it on the task"
@@ -68,7 +84,7 @@ def _check(task: Task, tokenizer: Tokenizer, joined: bool) -> None:
 
 
 def _encode(task: Task, items: Sequence[Item], tokenizer: Tokenizer, joined: bool) -> Pairs:
-    space = " " if joined and task.between.endswith(" ") else ""  # a BPE token has the space before it
+    space = space_before(task, joined)
     sources = tokenizer.encode_batch([item.source for item in items])
     targets = tokenizer.encode_batch([space + item.target for item in items])
     end = np.array([tokenizer.end_id], np.int32)
