@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from attn_widgets.panels.colours import colours, palette, picture, rgb
+from attn_widgets.panels.figures import LARGEST
 from attn_widgets.panels.heads import HeadPanel
-from attn_widgets.panels.snapshot import LARGEST, heads_html
+from attn_widgets.panels.snapshot import heads_html
 from attn_widgets.trace import AttentionTrace, Block, WeightsRecord
 from tests.panel_traces import causal_trace
 

@@ -10,13 +10,12 @@ import base64
 import hashlib
 import json
 import os
-import tempfile
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from attn_widgets.errors import ConfigError
 from attn_widgets.panels.base import STATIC
+from attn_widgets.panels.files import write_whole
 
 BUDGET = 8 << 20
 """Default size of a page, in bytes."""
@@ -83,18 +82,4 @@ def script_json(data: Any) -> str:
 
 def write_page(path: str | os.PathLike[str], content: str) -> Path:
     """Write a file whole or not at all."""
-    target = Path(path)
-    if target.is_dir() or not target.parent.is_dir():
-        raise ConfigError(f"cannot write {str(target)!r}; give a file name in a folder that exists")
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return target
+    return write_whole(path, content.encode("utf-8"))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import traitlets
 
-from attn_widgets.panels import export, wire
+from attn_widgets.panels import export, figures, saving, wire
 from attn_widgets.panels.base import Checked, Panel, PanelError
 from attn_widgets.panels.frames import Frames, Packed
 from attn_widgets.trace import AttentionTrace
@@ -74,7 +74,7 @@ class SteppingPanel(Panel):
                 traits[name] = position(along, traits[name], name)
         traits.setdefault("moment", self._frames.last)
         traits.setdefault("locked", traits.get("query") is not None)
-        super().__init__(**self._content(), **traits)
+        super().__init__(**traits)
 
     def _content(self) -> dict[str, Any]:
         """Give what the live view is sent when it is made, by trait: `_spec`, and bytes where a panel has some."""
@@ -152,6 +152,36 @@ class SteppingPanel(Panel):
             If the folder does not exist, or the budget is too small.
         """
         raise NotImplementedError
+
+    def figure(self) -> str:
+        """Draw what `save` writes, as one SVG on a light ground: the head or the mean on show, alone."""
+        head = None if self.mean else self.head
+        return figures.head_figure(self._frames.traces[self.moment], self.layer, head, self.title)
+
+    def provenance(self) -> dict[str, str | int | float]:
+        """Say what is on show and where it comes from: panel, model's hash, run, text, layer, head, version."""
+        shown: dict[str, str | int | float] = {"panel": type(self).__name__, "title": wire.visible_line(self.title)}
+        head = {"aggregation": "mean of heads"} if self.mean else {"head": self.head, "aggregation": "one head"}
+        return {**shown, **saving.origin(self._frames.traces[self.moment]), "layer": self.layer, **head}
+
+    def save(self, path: str | os.PathLike[str], *, width: float = 6.0, dpi: int = 300) -> Path:
+        """Write what is on show as a picture for a paper, with its provenance in the file's metadata.
+
+        Parameters
+        ----------
+        path
+            Ends in ``.svg`` (text stays text), ``.png`` or ``.pdf``; written whole or not at all.
+        width
+            Of the picture, in inches.
+        dpi
+            Pixels an inch, of a PNG.
+
+        Raises
+        ------
+        ConfigError
+            If the ending is another one, the size cannot be drawn, or the folder does not exist.
+        """
+        return saving.save_figure(self.figure(), path, self.provenance(), width=width, dpi=dpi)
 
     def __repr__(self) -> str:
         trace = self.trace

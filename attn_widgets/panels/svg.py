@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import unicodedata
 from html import escape
 
 from PIL import Image
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML file may hold: panels write them visibly, and this is for what is forgotten."""
+
 INK, MUTED, LINE, ACCENT = "#16191f", "#5c6470", "#d9dde3", "#c2410c"
 
 
@@ -42,8 +46,13 @@ def drawing(width: float, height: float, *parts: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
         f'viewBox="0 0 {width:g} {height:g}" font-family="{FONT}">'
-        f'<rect width="{width:g}" height="{height:g}" fill="#fff"/>{"".join(parts)}</svg>'
+        f'<rect width="{width:g}" height="{height:g}" fill="#fff"/>{clean("".join(parts))}</svg>'
     )
+
+
+def clean(content: str) -> str:
+    r"""Write what XML forbids (NUL, lone surrogates, …) as ``\x00`` or ``\ud800``."""
+    return _NOT_XML.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), content)
 
 
 def image_tag(svg: str, alt: str) -> str:
