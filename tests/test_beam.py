@@ -46,22 +46,20 @@ def log_probabilities(made: Seq2Seq, source: Tensor, length: Tensor, targets: li
     return [log[: len(ids)].sum().item() for log, ids in zip(logs, targets, strict=True)]
 
 
-def every_target(vocab: int, limit: int, least: int = 0) -> list[tuple[int, ...]]:
+def every_target(vocab: int, limit: int) -> list[tuple[int, ...]]:
     """All targets that end within the limit or are cut off by it."""
     words = [token for token in range(vocab) if token != END]
-    ended = [(*w, END) for n in range(least, limit) for w in itertools.product(words, repeat=n)]
+    ended = [(*w, END) for n in range(limit) for w in itertools.product(words, repeat=n)]
     return ended + list(itertools.product(words, repeat=limit))
 
 
-@pytest.mark.parametrize(("alpha", "least"), [(0.0, 0), (1.0, 0), (3.0, 0), (-2.0, 0), (0.0, 2), (1.0, 3)])
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 3.0, -2.0])
 @pytest.mark.parametrize("sharp", [3.0, 40.0])
-def test_a_beam_as_wide_as_all_targets_finds_the_best_of_them(sharp: float, alpha: float, least: int) -> None:
+def test_a_beam_as_wide_as_all_targets_finds_the_best_of_them(sharp: float, alpha: float) -> None:
     made, (source, lengths) = model(sharp=sharp), sources(batch=3)
-    found = translate(
-        made, source, lengths, end_id=END, max_new_tokens=3, beams=4**3, length_penalty=alpha, min_length=least
-    )  # fmt: skip
+    found = translate(made, source, lengths, end_id=END, max_new_tokens=3, beams=4**3, length_penalty=alpha)
     for row, length, hypothesis in zip(source, lengths, found, strict=True):
-        targets = every_target(4, 3, least)
+        targets = every_target(4, 3)
         logs = log_probabilities(made, row, length, targets)
         scores = [log / ((5 + len(ids)) / 6) ** alpha for log, ids in zip(logs, targets, strict=True)]
         score, log, ids = max(zip(scores, logs, targets, strict=True))
@@ -157,15 +155,14 @@ def t5() -> T5ForConditionalGeneration:
     return made.eval()
 
 
-@pytest.mark.parametrize("least", [0, 4])
 @pytest.mark.parametrize("beams", [1, 2, 4])
-def test_transformers_finds_the_same_targets(t5: T5ForConditionalGeneration, beams: int, least: int) -> None:
+def test_transformers_finds_the_same_targets(t5: T5ForConditionalGeneration, beams: int) -> None:
     source, lengths = sources(12, 8)
-    found = translate(Wrapped(t5), source, lengths, end_id=END, max_new_tokens=8, beams=beams, min_length=least)
+    found = translate(Wrapped(t5), source, lengths, end_id=END, max_new_tokens=8, beams=beams)
     search: dict[str, Any] = {"length_penalty": 0.0, "early_stopping": True} if beams > 1 else {}
     theirs = t5.generate(
         input_ids=source, attention_mask=seen(source, lengths), num_beams=beams, do_sample=False, max_new_tokens=8,
-        min_new_tokens=least or None, return_dict_in_generate=True, output_scores=True, **search,
+        return_dict_in_generate=True, output_scores=True, **search,
     )  # fmt: skip
     for row, hypothesis in zip(theirs.sequences[:, 1:].tolist(), found, strict=True):
         assert tuple(row[: len(hypothesis.ids)]) == hypothesis.ids
@@ -215,7 +212,6 @@ def test_rows_of_a_memory() -> None:
     [
         ({"beams": 0}, "--beams and --max-new-tokens must be at least 1; given 0 and 5"),
         ({"max_new_tokens": 0}, "--beams and --max-new-tokens must be at least 1; given 1 and 0"),
-        ({"min_length": 6}, "--min-length must be from 0 to --max-new-tokens 5; given 6"),
     ],
 )
 def test_what_cannot_work_is_named(wrong: dict[str, int], message: str) -> None:

@@ -78,7 +78,6 @@ def translate(
     max_new_tokens: int,
     beams: int = 1,
     length_penalty: float = 0.0,
-    min_length: int = 0,
     ablate: Heads = (),
 ) -> list[Hypothesis]:
     """Find the best target of every source.
@@ -103,8 +102,6 @@ def translate(
         Hypotheses kept for each source.
     length_penalty
         α of ``length_penalty_of``; |Y| counts the end token. 0: plain log-probabilities are compared.
-    min_length
-        Least number of tokens before the end token.
     ablate
         Heads that are switched off, as the model counts them.
 
@@ -116,18 +113,16 @@ def translate(
     Raises
     ------
     ConfigError
-        For fewer than one beam or token, or a `min_length` that does not fit.
+        For fewer than one beam or token.
     RunError
         When logits are not finite.
     """
     if beams < 1 or max_new_tokens < 1:
         raise ConfigError(f"--beams and --max-new-tokens must be at least 1; given {beams} and {max_new_tokens}")
-    if not 0 <= min_length <= max_new_tokens:
-        raise ConfigError(f"--min-length must be from 0 to --max-new-tokens {max_new_tokens}; given {min_length}")
     with torch.inference_mode():
         search = Search(model, source, lengths, end_id, beams, ablate)
-        for length in range(1, max_new_tokens + 1):
-            search.step(may_end=length > min_length)
+        for _ in range(max_new_tokens):
+            search.step()
             search.drop([one.done(beams, length_penalty, max_new_tokens) for one in search.open])
             if not search.open:
                 break
@@ -187,13 +182,13 @@ class Search:
         self.state = model.begin(self.memory)
         self.ids = torch.full_like(rows, end_id)
 
-    def step(self, *, may_end: bool) -> None:
+    def step(self) -> None:
         """Make every live hypothesis one token longer."""
         logits, state = self.model.decode_one(self.memory, self.state, self.ids, ablate=self.ablate)
         if not logits.isfinite().all():
             raise RunError("the model's logits are not finite, its weights are damaged or diverged; train it again")
         rows, tokens = [], []
-        for at, (one, ranked) in enumerate(zip(self.open, self._ranked(logits, may_end), strict=True)):
+        for at, (one, ranked) in enumerate(zip(self.open, self._ranked(logits), strict=True)):
             on = one.extend(ranked, self.beams, self.end_id)
             idle = [Candidate(0, self.end_id, 0.0)] * (self.beams - len(on))
             rows += [at * self.beams + candidate.beam for candidate in (*on, *idle)]
@@ -216,11 +211,9 @@ class Search:
         self.memory, self.ids = select_rows(self.memory, rows), self.ids[rows]
         self.state = self.model.reorder(self.state, rows)
 
-    def _ranked(self, logits: Tensor, may_end: bool) -> list[list[Candidate]]:
+    def _ranked(self, logits: Tensor) -> list[list[Candidate]]:
         """Rank the likeliest candidates of each source, enough for `beams` that do not end."""
         logs = logits.float().log_softmax(-1).view(len(self.open), self.beams, -1)  # (open, beam, V)
-        if not may_end:
-            logs[..., self.end_id] = -torch.inf
         idle = [-torch.inf] * self.beams
         past = [([log for _, log in one.live] + idle)[: self.beams] for one in self.open]
         totals = (logs.double() + torch.tensor(past, dtype=torch.float64, device=logs.device)[..., None]).flatten(1)
