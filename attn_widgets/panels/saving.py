@@ -104,7 +104,9 @@ def _write_png(figure: str, about: About, width: float, dpi: float) -> bytes:
     across, down = _size(figure)
     pixels = width * dpi
     if not 1 <= min(pixels, pixels * down / across) <= max(pixels, pixels * down / across) <= WIDEST:
-        raise PanelError(f"width={width:g} at dpi={dpi:g} is {pixels:.0f} pixels; 1 to {WIDEST} fit in either direction")
+        raise PanelError(
+            f"width={width:g} at dpi={dpi:g} is {pixels:.0f} pixels; 1 to {WIDEST} fit in either direction"
+        )
     drawn = _converter().svg_to_png(svg.clean(figure), scale=pixels / across, ppi=72)
     image = Image.open(io.BytesIO(drawn)).convert("RGB")
     info = PngInfo()
