@@ -179,17 +179,6 @@ def test_without_a_window_the_documented_one(causal: bool) -> None:
     torch.testing.assert_close(context, expected, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("causal", [False, True])
-def test_ranges_are_the_visible_keys(causal: bool) -> None:
-    query, key, value = inputs(64)
-    _, record = sliding_window(query[:, :, 10:] if causal else query, key, value, causal=causal, window=6, record=True)
-    assert record is not None
-    start, stop = record.ranges()
-    columns = torch.arange(64)
-    seen = (columns >= start[:, None]) & (columns < stop[:, None])
-    assert torch.equal(record.visible()[0, 0], seen)
-
-
 def test_dropout_keeps_the_mean_and_is_not_in_the_record() -> None:
     torch.manual_seed(0)
     query, key, value = torch.randn(16, 4, 128, 8), torch.randn(16, 4, 128, 8), torch.ones(16, 4, 128, 1)

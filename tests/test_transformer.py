@@ -75,7 +75,7 @@ def test_ablating_a_head_that_is_not_there() -> None:
 def test_positions_that_end_refuse_longer_texts(positions: Any) -> None:
     model = make(positions=positions)
     assert model(ids(16)).logits.shape == (2, 16, 50)
-    message = f"--positions {positions} ends at --context 16; given 17 tokens"
+    message = f"{positions} positions end at --context 16; given 17 tokens; try --context 17 or fewer tokens"
     with pytest.raises(ConfigError, match=message):
         model(ids(17))
     cache = KeyValueCache(model.config, 2)

@@ -71,12 +71,6 @@ class WindowRecord(NamedTuple):
         """Attention weights of every head; masked entries are zero, a fully masked row is all zeros."""
         return attention_weights(self.query, self.key, self.scale, self.visible())
 
-    def ranges(self) -> tuple[Int[Tensor, " query"], Int[Tensor, " query"]]:
-        """Keys ``[start, stop)`` within each row's window; the global positions and the mask come on top."""
-        before, after = self.reach()
-        positions, keys = self.positions(), self.key.shape[2]
-        return (positions - before).clamp(0, keys), (positions + after + 1).clamp(0, keys)
-
     def positions(self) -> Int[Tensor, " query"]:
         """Position of each query among the keys; negative for queries before the first key."""
         queries, keys = self.query.shape[2], self.key.shape[2]

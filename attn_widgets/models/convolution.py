@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from attn_widgets.config import ModelConfig
 from attn_widgets.models.heads import Attending
-from attn_widgets.models.stack import drop
+from attn_widgets.models.parts import drop
 
 HALF = 0.5**0.5
 """Factor on the sum of two terms that keeps its variance (section 3.4)."""

@@ -19,7 +19,8 @@ from attn_widgets.config import ModelConfig
 from attn_widgets.models.base import SourceToTarget
 from attn_widgets.models.convolution import HALF, AttentiveConvolution, Convolution, Memory
 from attn_widgets.models.heads import heads_of_records
-from attn_widgets.models.stack import Positions, drop
+from attn_widgets.models.parts import drop
+from attn_widgets.models.positions import Positions
 from attn_widgets.trace.blocks import Kind
 
 
@@ -85,7 +86,8 @@ class ConvSeq2Seq(SourceToTarget):
         self._ablated(ablate)
         visible = padding_mask(lengths, source.shape[1])
         hidden = ~visible[:, 0, 0, :, None]  # (B, S, 1)
-        embedded = self._drop(self.source_positions(self.embedding(source)))  # e: (B, S, D)
+        embedded = self.source_positions(self.embedding(source))
+        embedded = drop(embedded, self.config.dropout, self.training)  # e: (B, S, D)
         before, after = (self.config.kernel - 1) // 2, self.config.kernel // 2
         x = self.source_map(embedded)
         for convolution in self.encoder:
@@ -111,21 +113,20 @@ class ConvSeq2Seq(SourceToTarget):
     def _read(
         self, memory: Memory, state: State, target: Tensor, record: bool, ablate: Collection[tuple[int, int]]
     ) -> tuple[Tensor, list[Any], State]:
-        ablated, past = self._ablated(ablate), self.config.kernel - 1
-        embedded = self._drop(self.target_positions(self.embedding(target), state.position))  # g: (B, T, D)
+        ablated, past, rate = self._ablated(ablate), self.config.kernel - 1, self.config.dropout
+        embedded = self.target_positions(self.embedding(target), state.position)
+        embedded = drop(embedded, rate, self.training)  # g: (B, T, D)
         x, records, held = self.target_map(embedded), [], []
         for i, layer in enumerate(cast(Iterable[AttentiveConvolution], self.decoder)):
             padded = torch.cat((state.past[:, i].to(x.dtype), x), 1)
             held.append(padded[:, padded.shape[1] - past :])
             x, left = layer(padded, embedded, memory, record, ablated.get(i))
             records.append(left)
-        return self.head(self._drop(x)), records, State(torch.stack(held, 1), state.position + target.shape[1])
+        logits = self.head(drop(x, rate, self.training))
+        return logits, records, State(torch.stack(held, 1), state.position + target.shape[1])
 
     def _ablated(self, ablate: Collection[tuple[int, int]]) -> dict[int, Tensor]:
         return heads_of_records(ablate, self.config.layers, self.config.heads, self.embedding.weight.device)
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return drop(x, self.config.dropout, self.training)
 
     def _initialise(self) -> None:
         """Section 3.5's deviations; the head starts small, so that an untrained model knows nothing."""

@@ -21,14 +21,9 @@ from attn_widgets.models.base import Model, ModelOutput
 from attn_widgets.models.heads import heads_of_records
 from attn_widgets.models.lengths import Halving, SlidRecord, make_windows
 from attn_widgets.models.norms import make_norm
-from attn_widgets.models.positions import Rotary
-from attn_widgets.models.stack import (
-    EncoderLayer,
-    Positions,
-    Sight,
-    drop,
-    initialise,
-)
+from attn_widgets.models.parts import drop, initialise
+from attn_widgets.models.positions import Positions, Rotary
+from attn_widgets.models.stack import EncoderLayer, Sight
 from attn_widgets.trace.blocks import Kind
 
 

@@ -18,16 +18,9 @@ from attn_widgets.config import ModelConfig
 from attn_widgets.models.base import SourceToTarget
 from attn_widgets.models.heads import heads_of_records
 from attn_widgets.models.norms import make_norm
-from attn_widgets.models.positions import Rotary
-from attn_widgets.models.stack import (
-    DecoderLayer,
-    EncoderLayer,
-    KeysValues,
-    Positions,
-    Sight,
-    drop,
-    initialise,
-)
+from attn_widgets.models.parts import drop, initialise
+from attn_widgets.models.positions import Positions, Rotary
+from attn_widgets.models.stack import DecoderLayer, EncoderLayer, KeysValues, Sight
 from attn_widgets.trace.blocks import Kind
 
 

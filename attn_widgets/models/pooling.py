@@ -15,7 +15,7 @@ from attn_widgets.errors import ConfigError
 from attn_widgets.models.base import ModelOutput
 from attn_widgets.models.encoder import Bidirectional
 from attn_widgets.models.heads import heads_of_records
-from attn_widgets.models.stack import drop, initialise
+from attn_widgets.models.parts import drop, initialise
 from attn_widgets.trace.blocks import Kind
 
 

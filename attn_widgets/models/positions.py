@@ -1,4 +1,4 @@
-"""How positions enter: rotary tables for queries and keys, sinusoidal vectors for embeddings."""
+"""How positions enter: rotary tables for queries and keys, learned or sinusoidal vectors for embeddings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from attn_widgets.config import ModelConfig
+from attn_widgets.errors import ConfigError
 
 
 def rotary_tables(
@@ -84,3 +87,60 @@ def sinusoidal_table(length: int, dim: int) -> Float[Tensor, "{length} {dim}"]:
     angles = torch.arange(length, dtype=torch.float64)[:, None] * rates
     table = torch.stack((angles.sin(), angles.cos()), -1).flatten(1)[:, :dim]
     return table.to(torch.get_default_dtype())
+
+
+def make_tables(
+    config: ModelConfig, kind: str
+) -> tuple[nn.Embedding | None, Float[Tensor, "{config.context} {config.dim}"] | None]:
+    """Make the vectors of every position: an embedding where they are learned, a table where they are sinusoidal."""
+    learned = nn.Embedding(config.context, config.dim) if kind == "learned" else None
+    return learned, sinusoidal_table(config.context, config.dim) if kind == "sinusoidal" else None
+
+
+def add_positions(
+    x: Float[Tensor, "batch query dim"],
+    learned: nn.Embedding | None,
+    sinusoids: Float[Tensor, "context dim"] | None,
+    start: int,
+    kind: str,
+) -> Float[Tensor, "batch query dim"]:
+    """Add the vectors of the positions from `start` on; nothing where there are none (rotary ones come later).
+
+    Raises
+    ------
+    ConfigError
+        For a position beyond the context.
+    """
+    table = sinusoids if learned is None else learned.weight
+    if table is None:
+        return x
+    stop, context = start + x.shape[1], len(table)
+    if stop > context:
+        raise ConfigError(
+            f"{kind} positions end at --context {context}; given {stop} tokens; try --context {stop} or fewer tokens"
+        )
+    return x + table[start:stop]
+
+
+class Positions(nn.Module):
+    """Vectors added to embeddings to tell positions apart: learned, sinusoidal, or none for rotary ones.
+
+    Parameters
+    ----------
+    config
+        ``context`` is how many there are.
+    kind
+        ``config.positions`` when None.
+    """
+
+    sinusoids: Tensor | None
+
+    def __init__(self, config: ModelConfig, kind: str | None = None) -> None:
+        super().__init__()
+        self.kind = kind or config.positions
+        self.learned, sinusoids = make_tables(config, self.kind)
+        self.register_buffer("sinusoids", sinusoids, persistent=False)
+
+    def forward(self, x: Float[Tensor, "batch query dim"], start: int = 0) -> Float[Tensor, "batch query dim"]:
+        """Add the vectors of the positions from `start` on (see ``add_positions``)."""
+        return add_positions(x, self.learned, self.sinusoids, start, self.kind)

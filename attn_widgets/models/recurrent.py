@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from attn_widgets.models.base import Model, ModelOutput
 from attn_widgets.models.cache import KeyValueCache
 from attn_widgets.models.cells import Recurrence
 from attn_widgets.models.heads import MultiHead, heads_of_records
+from attn_widgets.models.parts import drop
 from attn_widgets.trace.blocks import Kind
 
 
@@ -102,9 +102,10 @@ class Recurrent(Model):
         ablated = heads_of_records(ablate, len(self.kinds()), self.config.heads, ids.device).get(0)
         if window is None and cache is not None:
             window = self.config.context
-        x = self._drop(self.embedding(ids))  # (B, Q, D)
+        rate = self.config.dropout
+        x = drop(self.embedding(ids), rate, self.training)  # (B, Q, D)
         hidden, state = self.recurrence(x, None if cache is None else cache.state)
-        hidden, left = self._drop(hidden), None
+        hidden, left = drop(hidden, rate, self.training), None
         if self.attention is not None and self.combine is not None:
             key, value = self.attention.remember(hidden)
             if cache is not None:
@@ -112,7 +113,7 @@ class Recurrent(Model):
             context, left = self.attention(
                 hidden, key, value, causal=True, window=window, record=record, ablated=ablated
             )  # fmt: skip
-            hidden = self._drop(torch.tanh(self.combine(torch.cat((context, hidden), -1))))
+            hidden = drop(torch.tanh(self.combine(torch.cat((context, hidden), -1))), rate, self.training)
         if cache is not None:
             cache.read(ids.shape[1], state)
         records = (() if left is None else (left,)) if record else None
@@ -125,9 +126,6 @@ class Recurrent(Model):
     def kinds(self) -> tuple[Kind, ...]:
         """Name what each record is, in their order."""
         return () if self.attention is None else ("decoder",)
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.config.dropout) if self.training and self.config.dropout else x
 
 
 def initialise_ends(embedding: nn.Embedding, head: nn.Linear, *maps: nn.Linear | None) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -22,6 +21,7 @@ from attn_widgets.models.base import SourceToTarget
 from attn_widgets.models.cells import Recurrence
 from attn_widgets.models.heads import MultiHead, heads_of_records
 from attn_widgets.models.lengths import Halving, make_windows
+from attn_widgets.models.parts import drop
 from attn_widgets.models.recurrent import initialise_ends
 from attn_widgets.trace.blocks import Kind
 
@@ -101,12 +101,13 @@ class Seq2Seq(SourceToTarget):
         self._ablated(ablate)
         if not source.shape[1] or int(lengths.min()) < 1:
             raise ConfigError("the source is empty; give at least one token")
-        outputs, summary, lengths = self._outputs(self._drop(self.embedding(source)), lengths)
+        rate = self.config.dropout
+        outputs, summary, lengths = self._outputs(drop(self.embedding(source), rate, self.training), lengths)
         state = torch.tanh(self.start(summary)).view(len(source), self.config.layers, -1)
         records = () if record else None
         if self.attention is None:
             return Memory(state, summary, records=records)
-        key, value = self.attention.remember(self._drop(outputs))
+        key, value = self.attention.remember(drop(outputs, rate, self.training))
         return Memory(state, summary, key, value, padding_mask(lengths, key.shape[2]), records)
 
     def begin(self, memory: Memory) -> Float[Tensor, "batch layer state"]:
@@ -148,22 +149,19 @@ class Seq2Seq(SourceToTarget):
     def _read(
         self, memory: Memory, state: Tensor, target: Tensor, record: bool, ablate: Collection[tuple[int, int]]
     ) -> tuple[Tensor, list[Any], Tensor]:
-        ablated = self._ablated(ablate)
-        x, left = self._drop(self.embedding(target)), None  # (B, T, D)
+        ablated, rate = self._ablated(ablate), self.config.dropout
+        x, left = drop(self.embedding(target), rate, self.training), None  # (B, T, D)
         summary = memory.summary[:, None].expand(-1, target.shape[1], -1)  # (B, T, 2D)
         if self.attention is None:
             x = torch.cat((x, summary), -1)
         hidden, state = self.decoder(x, state)
-        hidden, context = self._drop(hidden), summary
+        hidden, context = drop(hidden, rate, self.training), summary
         if self.attention is not None:
             context, left = self.attention(
                 hidden, memory.key, memory.value, mask=memory.visible, record=record, ablated=ablated
             )  # fmt: skip
-        hidden = self._drop(torch.tanh(self.combine(torch.cat((context, hidden), -1))))
+        hidden = drop(torch.tanh(self.combine(torch.cat((context, hidden), -1))), rate, self.training)
         return self.head(hidden), [] if left is None else [left], state
 
     def _ablated(self, ablate: Collection[tuple[int, int]]) -> Tensor | None:
         return heads_of_records(ablate, len(self.kinds()), self.config.heads, self.embedding.weight.device).get(0)
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.config.dropout) if self.training and self.config.dropout else x

@@ -1,4 +1,4 @@
-"""Layers that look both ways or at another text, from the transformer's own parts; what models of them share."""
+"""Layers that look both ways or at another text, from the transformer's own parts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attn_widgets.config import ModelConfig
-from attn_widgets.errors import ConfigError
 from attn_widgets.models.heads import MultiHead
 from attn_widgets.models.mlp import MLP
 from attn_widgets.models.norms import make_norm
-from attn_widgets.models.positions import sinusoidal_table
+from attn_widgets.models.parts import drop
 from attn_widgets.models.self_attention import Attention, Tables
 
 KeysValues = tuple[Tensor, Tensor]
@@ -56,11 +54,8 @@ class EncoderLayer(nn.Module):
     ) -> tuple[Float[Tensor, "batch query dim"], list[Any]]:
         """Return the layer's output and its records: one, or none unless asked for."""
         change, left, _ = read_itself(self.attention, self.attention_norm(x), sight, self.index, mask=sight.mask)
-        x = x + self._drop(change)
-        return x + self._drop(self.mlp(self.mlp_norm(x))), [left] if sight.record else []
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return drop(x, self.dropout, self.training)
+        x = x + drop(change, self.dropout, self.training)
+        return x + drop(self.mlp(self.mlp_norm(x)), self.dropout, self.training), [left] if sight.record else []
 
 
 class DecoderLayer(nn.Module):
@@ -114,16 +109,14 @@ class DecoderLayer(nn.Module):
         change, own, past = read_itself(
             self.attention, self.attention_norm(x), sight, self.index, causal=True, past=past
         )  # fmt: skip
-        x = x + self._drop(change)
+        x = x + drop(change, self.dropout, self.training)
         change, other = self.cross(
             self.cross_norm(x), *source, mask=sight.mask, record=sight.record,
             ablated=sight.ablated.get(self.cross_index),
         )  # fmt: skip
-        x = x + self._drop(change)
-        return x + self._drop(self.mlp(self.mlp_norm(x))), [own, other] if sight.record else [], past
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return drop(x, self.dropout, self.training)
+        x = x + drop(change, self.dropout, self.training)
+        x = x + drop(self.mlp(self.mlp_norm(x)), self.dropout, self.training)
+        return x, [own, other] if sight.record else [], past
 
 
 def read_itself(
@@ -151,58 +144,3 @@ def read_itself(
         ablated=sight.ablated.get(index), **attention.settings,
     )  # fmt: skip
     return attention.output(context), left, (key, value)
-
-
-class Positions(nn.Module):
-    """Vectors added to embeddings to tell positions apart: learned, sinusoidal, or none for rotary ones.
-
-    Parameters
-    ----------
-    config
-        ``context`` is how many there are.
-    kind
-        ``config.positions`` when None.
-    """
-
-    sinusoids: Tensor | None
-
-    def __init__(self, config: ModelConfig, kind: str | None = None) -> None:
-        super().__init__()
-        self.kind, self.context = kind or config.positions, config.context
-        self.learned = nn.Embedding(config.context, config.dim) if self.kind == "learned" else None
-        sinusoids = sinusoidal_table(config.context, config.dim) if self.kind == "sinusoidal" else None
-        self.register_buffer("sinusoids", sinusoids, persistent=False)
-
-    def forward(self, x: Float[Tensor, "batch query dim"], start: int = 0) -> Float[Tensor, "batch query dim"]:
-        """Add the vectors of the positions from `start` on.
-
-        Raises
-        ------
-        ConfigError
-            For a position beyond the context.
-        """
-        table = self.sinusoids if self.learned is None else self.learned.weight
-        if table is None:
-            return x
-        stop = start + x.shape[1]
-        if stop > self.context:
-            raise ConfigError(
-                f"{self.kind} positions end at --context {self.context}; given {stop} tokens; "
-                f"try --context {stop} or fewer tokens"
-            )
-        return x + table[start:stop]
-
-
-def drop(x: Float[Tensor, "*shape"], rate: float, training: bool) -> Float[Tensor, "*shape"]:
-    """Dropout that costs nothing at a rate of zero."""
-    return F.dropout(x, rate) if training and rate else x
-
-
-def initialise(model: nn.Module, sublayers: int) -> None:
-    """GPT-2's: normal with deviation 0.02, smaller by √sublayers where a sublayer writes to the stream."""
-    for name, parameter in model.named_parameters():
-        if name.endswith("bias"):
-            nn.init.zeros_(parameter)
-        elif "norm" not in name and ".weights." not in name:
-            writes = name.endswith(("output.weight", "down.weight"))
-            nn.init.normal_(parameter, std=0.02 / sublayers**0.5 if writes else 0.02)

@@ -11,18 +11,17 @@ from collections.abc import Collection
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attn_widgets.config import DENSE, ModelConfig
-from attn_widgets.errors import ConfigError
 from attn_widgets.models.base import Model, ModelOutput
 from attn_widgets.models.cache import KeyValueCache, SegmentMemory
 from attn_widgets.models.heads import heads_of_records
 from attn_widgets.models.mlp import MLP
 from attn_widgets.models.norms import make_norm
-from attn_widgets.models.positions import Rotary, sinusoidal_table
+from attn_widgets.models.parts import drop, initialise
+from attn_widgets.models.positions import Rotary, add_positions, make_tables
 from attn_widgets.models.self_attention import Attention, Pass
 from attn_widgets.trace.blocks import Kind
 
@@ -41,11 +40,8 @@ class Block(nn.Module):
     def forward(self, x: Float[Tensor, "batch query dim"], now: Pass) -> tuple[Float[Tensor, "batch query dim"], Any]:
         """One layer of the residual stream."""
         change, record = self.attention(self.attention_norm(x), now)
-        x = x + self._drop(change)
-        return x + self._drop(self.mlp(self.mlp_norm(x))), record
-
-    def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout) if self.training and self.dropout else x
+        x = x + drop(change, self.dropout, self.training)
+        return x + drop(self.mlp(self.mlp_norm(x)), self.dropout, self.training), record
 
 
 class Transformer(Model):
@@ -65,8 +61,7 @@ class Transformer(Model):
         super().__init__(config, vocab_size)
         self.embedding = nn.Embedding(vocab_size, config.dim)
         placed = "relative" if config.attention == "segment_memory" else config.positions
-        self.positions = nn.Embedding(config.context, config.dim) if placed == "learned" else None
-        sinusoids = sinusoidal_table(config.context, config.dim) if placed == "sinusoidal" else None
+        self.positions, sinusoids = make_tables(config, placed)
         self.register_buffer("sinusoids", sinusoids, persistent=False)
         self.rotary = Rotary(config.head_dim, config.context, config.rope_theta) if placed == "rotary" else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
@@ -74,7 +69,9 @@ class Transformer(Model):
         self.head = nn.Linear(config.dim, vocab_size, bias=False)
         if config.tied:
             self.head.weight = self.embedding.weight
-        self._initialise()
+        initialise(self, 2 * config.layers)
+        if not config.tied:  # larger than GPT-2's: heads that copy appear sooner
+            nn.init.normal_(self.embedding.weight, std=0.3)
 
     def forward(
         self,
@@ -114,7 +111,8 @@ class Transformer(Model):
         start = 0 if cache is None else cache.position
         if window is None and cache is not None:
             window = self.config.context
-        x = self._embed(ids, start)  # (B, Q, D)
+        x = add_positions(self.embedding(ids), self.positions, self.sinusoids, start, self.config.positions)
+        x = drop(x, self.config.dropout, self.training)  # (B, Q, D)
         ablated = heads_of_records(ablate, self.config.layers, self.config.heads, ids.device)
         rotary = None if self.rotary is None else self.rotary(start, start + ids.shape[1], x.dtype)
         now = Pass(rotary, cache, window, record, ablated)
@@ -144,31 +142,3 @@ class Transformer(Model):
         """Name what each record is, in their order."""
         kinds: tuple[Kind, ...] = ("decoder",)
         return kinds * self.config.layers
-
-    def _embed(self, ids: Tensor, start: int) -> Tensor:
-        x = self.embedding(ids)
-        table = self.sinusoids if self.positions is None else self.positions.weight
-        if table is not None:
-            stop = start + ids.shape[1]
-            if stop > self.config.context:
-                raise ConfigError(
-                    f"--positions {self.config.positions} ends at --context {self.config.context}; given {stop} "
-                    "tokens; try --positions rotary or fewer tokens"
-                )
-            x = x + table[start:stop]
-        return F.dropout(x, self.config.dropout) if self.training and self.config.dropout else x
-
-    def _initialise(self) -> None:
-        """GPT-2's: normal with deviation 0.02, smaller by √(2 · layers) where a sublayer writes to the stream.
-
-        The token embedding is larger unless it is the head too: heads that copy appear sooner.
-        """
-        small = 0.02 / (2 * self.config.layers) ** 0.5
-        for name, parameter in self.named_parameters():
-            if name.endswith("bias"):
-                nn.init.zeros_(parameter)
-            elif "norm" not in name and ".weights." not in name:
-                writes = name.endswith(("output.weight", "down.weight"))
-                nn.init.normal_(parameter, std=small if writes else 0.02)
-        if not self.config.tied:
-            nn.init.normal_(self.embedding.weight, std=0.3)
