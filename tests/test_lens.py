@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ from attn_widgets.trace import MASKED, NOT_CAPTURED, VALUE, AttentionTrace
 from attn_widgets.trace.blocks import Block
 from attn_widgets.trace.dot_product import DotProductRecord
 from attn_widgets.trace.records import causal_range
+from tests.data.make_lens import cases
 from tests.panel_traces import causal_trace
 
 PIECES = ("‹start›", " Token", "isers", " cut", " words", ",", " un", "like", "ly", "‹end›")
@@ -195,3 +198,8 @@ def test_an_axis_tells_which_tokens_stand_at_each_place() -> None:
     axis = Axis.of(PIECES, words=True, hide_special=True)
     assert axis.starts.tolist() == [1, 3, 4, 5, 6]
     assert axis.stops.tolist() == [3, 4, 5, 6, 9]
+
+
+def test_the_page_is_tested_against_what_the_lens_makes_now() -> None:
+    held = json.loads((Path(__file__).parent / "data" / "lens.json").read_text("utf-8"))
+    assert json.loads(json.dumps(cases())) == held

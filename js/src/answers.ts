@@ -2,47 +2,56 @@
 
 import { type Ablation, headName } from "./model.ts";
 import type { Source } from "./source.ts";
-import { canAblate, type State } from "./state.ts";
+import { type Look, Looks } from "./look.ts";
+import { axesOf, canAblate, type State } from "./state.ts";
 import type { Found, Head } from "./wire.ts";
 
+const NOWHERE = { tokens: [], starts: [], stops: [], plain: true };
+
 export class Answers {
-  head: Head | null = null;
+  look: Look = { head: null, rows: NOWHERE, columns: NOWHERE };
   found: Found[] = [];
   ablation: { name: string; result: Ablation } | null = null;
   #source: Source;
   #came: () => void;
   #failed: (reason: string) => void;
-  #asked = { head: "", found: "", ablation: "" };
+  #asked = { near: "", found: "", ablation: "" };
+  #looks: Looks;
 
   constructor(source: Source, came: () => void, failed: (reason: string) => void) {
     this.#source = source;
     this.#came = came;
     this.#failed = failed;
+    this.#looks = new Looks(source, came, failed);
+  }
+
+  /** One pinned head as the panel looks at heads now; null while it is not here. */
+  pinned(state: State, [layer, head]: [number, number]): Head | null {
+    const there = { ...state, layer, head, mean: false };
+    return this.#looks.at(there, axesOf(this.#source.spec, there), [[layer, head]]).head;
   }
 
   /** Take what is here for a state and ask once for what is not. */
   follow(state: State): void {
-    this.#followHead(state);
+    const axes = axesOf(this.#source.spec, state);
+    this.look = this.#looks.at(state, axes);
+    this.#prefetch(state);
     this.#followFound(state);
     this.#followAblation(state);
   }
 
-  #followHead({ moment, layer, head, mean }: State): void {
-    const which = mean ? "mean" : head;
-    this.head = this.#source.peek(moment, layer, which) ?? null;
-    const wanted = `${moment}/${layer}/${which}`;
-    const again = this.#asked.head === wanted;
-    this.#asked.head = wanted;
-    if (!this.head && !again) this.#wait(this.#source.get(moment, layer, which), () => undefined);
-    if (this.head && !again && !mean && this.#source.spec.live) this.#prefetch(moment, layer, head);
-  }
-
   /** Ask for the heads one step away before they are wanted. */
-  #prefetch(moment: number, layer: number, head: number): void {
+  #prefetch(state: State): void {
+    const { moment, layer, head } = state;
+    const wanted = `${moment}/${layer}/${head}`;
+    if (!this.look.head || state.mean || !this.#source.spec.live || this.#asked.near === wanted) return;
+    this.#asked.near = wanted;
     const blocks = this.#source.spec.frames[moment]?.blocks ?? [];
     const near = [[layer, head + 1], [layer, head - 1], [layer + 1, head], [layer - 1, head]] as const;
     for (const [l, hd] of near) {
-      if (hd >= 0 && hd < (blocks[l]?.heads ?? 0)) this.#source.get(moment, l, hd).catch(() => undefined);
+      if (hd < 0 || hd >= (blocks[l]?.heads ?? 0)) continue;
+      const there = { ...state, layer: l, head: hd };
+      this.#looks.prefetch(there, axesOf(this.#source.spec, there));
     }
   }
 

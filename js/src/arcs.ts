@@ -4,7 +4,7 @@ import { css, level } from "./colours.ts";
 import type { Picture } from "./figure.ts";
 import { arc, columnMiddle, type Layout, stroke } from "./geometry.ts";
 import type { Theme } from "./theme.ts";
-import { type Head, VALUE } from "./wire.ts";
+import { type Head, rowOf, VALUE } from "./wire.ts";
 
 const FOOT = 4;
 
@@ -19,12 +19,14 @@ export function drawArcs(
   const row = picture.row;
   // Where rows and columns are different tokens, the reader stands left of the columns.
   const from = picture.square ? columnMiddle(layout, row) : layout.x - 18;
-  const order = Array.from({ length: head.keys }, (_, key) => key)
-    .filter((key) => head.states[row * head.keys + key] === VALUE)
-    .sort((a, b) => head.weights[row * head.keys + a]! - head.weights[row * head.keys + b]!);
+  const read = rowOf(head, row);
+  if (!read) return;
+  const order = Array.from({ length: layout.columns }, (_, key) => layout.column0 + key)
+    .filter((key) => read.states[key] === VALUE && read.weights[key]! >= 0.01)
+    .sort((a, b) => read.weights[a]! - read.weights[b]!);
   context.lineCap = "round";
   for (const key of order) {
-    const weight = head.weights[row * head.keys + key]!;
+    const weight = read.weights[key]!;
     const look = stroke(weight);
     if (!look) continue;
     const colour = theme.palette[level(0.35 + 0.55 * Math.min(1, weight))];

@@ -4,16 +4,24 @@ import { brief, fit } from "./text.ts";
 import { drawArcs } from "./arcs.ts";
 import { inkOn, level } from "./colours.ts";
 import { columnMiddle, type Demand, hit, type Hit, type Layout, layOut, rowMiddle } from "./geometry.ts";
-import { paintMatrix } from "./heatmap.ts";
+import { crop, paintMatrix, stripes } from "./heatmap.ts";
 import type { Ablation, Predictions } from "./model.ts";
 import type { Theme } from "./theme.ts";
-import { type Head, VALUE } from "./wire.ts";
+import { drawStrips } from "./strips.ts";
+import { Tiles } from "./tiles.ts";
+import { type Head, isWeights, type Row, rowOf, shareOf, VALUE } from "./wire.ts";
 
 /** Everything the figure shows at one moment. */
 export interface Picture {
   head: Head | null;
   rows: string[];
   columns: string[];
+  /** What of the matrix is in sight. */
+  window: Window;
+  /** Further rows whose weights are summed with those of the row that is read. */
+  selected: number[];
+  /** The row that is read, in other heads. */
+  strips: { name: string; head: Head; row: Row | null }[];
   /** Whether the columns are the same tokens as the rows. */
   square: boolean;
   predictions: Predictions | null;
@@ -24,9 +32,22 @@ export interface Picture {
   locked: boolean;
 }
 
+/** Part of a matrix, in rows and columns. */
+export interface Window {
+  row: number;
+  column: number;
+  rows: number;
+  columns: number;
+}
+
 const LONGEST_LABEL = 104;
 const LONGEST_NEXT = 88;
 const NUMBER = 30;
+
+/** Tokens in the window, with their places. */
+export function inWindow(tokens: string[], first: number, count: number): [string, number][] {
+  return tokens.slice(first, first + count).map((token, i) => [token, first + i]);
+}
 
 export class Figure {
   readonly canvas = document.createElement("canvas");
@@ -36,6 +57,8 @@ export class Figure {
   #labels = new Map<string, string>();
   #widths = new WeakMap<string[], number>();
   #font = "";
+  /** Rows and columns behind each cell of the picture that was drawn last; 0 where it has not come. */
+  step = 1;
 
   get layout(): Layout | null {
     return this.#layout;
@@ -54,8 +77,11 @@ export class Figure {
     const widest = (tokens: string[], limit: number): number => this.#widest(context, tokens, limit);
     const demand: Demand = {
       width,
-      rows: picture.rows.length,
-      columns: picture.columns.length,
+      rows: picture.window.rows,
+      columns: picture.window.columns,
+      row0: picture.window.row,
+      column0: picture.window.column,
+      strips: picture.strips.length,
       rowLabel: Math.max(48, widest(picture.rows, LONGEST_LABEL)),
       columnLabel: widest(picture.columns, LONGEST_LABEL),
       tail: this.#tail(picture, widest),
@@ -87,6 +113,17 @@ export class Figure {
     return this.#layout ? hit(this.#layout, event.clientX - box.left, event.clientY - box.top) : { row: null, column: null };
   }
 
+  /** Where a pointer is, in rows and columns. */
+  place(event: MouseEvent): { row: number; column: number } {
+    const box = this.canvas.getBoundingClientRect();
+    const at = this.#layout;
+    if (!at) return { row: 0, column: 0 };
+    return {
+      row: at.row0 + (event.clientY - box.top - at.y) / at.cellHeight,
+      column: at.column0 + (event.clientX - box.left - at.x) / at.cellWidth,
+    };
+  }
+
   draw(picture: Picture, layout: Layout, theme: Theme, ratio: number): void {
     this.#layout = layout;
     const { canvas } = this;
@@ -106,40 +143,58 @@ export class Figure {
     context.clearRect(0, 0, layout.width, layout.height);
     if (picture.head) {
       this.#drawMatrix(context, picture.head, layout, theme, ratio);
-      drawArcs(context, picture, picture.head, layout, theme);
+      if (isWeights(picture.head)) drawArcs(context, picture, picture.head, layout, theme);
     }
     this.#drawLabels(context, picture, layout, theme);
     this.#drawPredictions(context, picture, layout, theme);
     this.#drawSelection(context, picture, layout, theme);
+    drawStrips(context, picture, layout, theme, (token) => this.#label(token, LONGEST_LABEL));
   }
 
   #drawMatrix(context: CanvasRenderingContext2D, head: Head, layout: Layout, theme: Theme, ratio: number): void {
-    const key = [layout.cellWidth, layout.cellHeight, theme.mode, theme.surface, ratio].join();
-    if (this.#matrix?.head !== head || this.#matrix.key !== key) {
-      this.#matrix = { head, key, canvas: paintMatrix(head, layout, theme, ratio) };
+    const wide = layout.cellWidth * layout.columns;
+    const high = layout.cellHeight * layout.rows;
+    this.step = 1;
+    if (head.tiles instanceof Tiles) {
+      context.save();
+      context.beginPath();
+      context.rect(layout.x, layout.y, wide, high);
+      context.clip();
+      context.fillStyle = stripes(context, theme.hatch, 1);
+      context.fillRect(layout.x, layout.y, wide, high);
+      this.step = head.tiles.draw(context, layout, theme, ratio);
+      context.restore();
+      head.tiles.want(layout, ratio);
+      return;
     }
-    context.drawImage(this.#matrix.canvas, layout.x, layout.y, layout.cellWidth * head.keys, layout.cellHeight * head.queries);
+    const key = [layout.row0, layout.column0, layout.rows, layout.columns, layout.cellWidth, layout.cellHeight, theme.mode, theme.surface, ratio].join();
+    if (this.#matrix?.head !== head || this.#matrix.key !== key) {
+      this.#matrix = { head, key, canvas: paintMatrix(crop(head, layout), layout, theme, ratio) };
+    }
+    context.drawImage(this.#matrix.canvas, layout.x, layout.y, wide, high);
   }
 
   #drawLabels(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {
     context.textBaseline = "middle";
     context.textAlign = "right";
-    picture.rows.forEach((token, row) => {
-      const chosen = row === picture.row;
-      if (!chosen && (row % layout.rowStep || Math.abs(row - picture.row) < layout.rowStep)) return;
+    const rows = inWindow(picture.rows, layout.row0, layout.rows);
+    const columns = inWindow(picture.columns, layout.column0, layout.columns);
+    for (const [token, row] of rows) {
+      const chosen = row === picture.row || picture.selected.includes(row);
+      if (!chosen && (row % layout.rowStep || Math.abs(row - picture.row) < layout.rowStep)) continue;
       this.#setFont(context, layout.font, chosen, theme);
       context.fillStyle = chosen ? theme.ink : theme.muted;
       context.fillText(this.#label(token, LONGEST_LABEL), layout.x - 7, rowMiddle(layout, row));
-    });
+    }
     const column = picture.column;
-    picture.columns.forEach((token, c) => {
+    for (const [token, c] of columns) {
       const chosen = c === column;
-      if (!chosen && (c % layout.columnStep || (column !== null && Math.abs(c - column) < layout.columnStep))) return;
+      if (!chosen && (c % layout.columnStep || (column !== null && Math.abs(c - column) < layout.columnStep))) continue;
       const weight = this.#weight(picture, picture.row, c);
       this.#setFont(context, layout.font, chosen, theme);
       context.fillStyle = chosen || (weight ?? 0) >= 0.1 ? theme.ink : theme.muted;
       this.#columnLabel(context, this.#label(token, LONGEST_LABEL), columnMiddle(layout, c), layout);
-    });
+    }
   }
 
   #columnLabel(context: CanvasRenderingContext2D, label: string, x: number, layout: Layout): void {
@@ -166,15 +221,15 @@ export class Figure {
     context.textAlign = "left";
     context.fillText("predicts", left, layout.y - 12);
     if (ablation) context.fillText(`without ${ablation.name}`, right + 16, layout.y - 12);
-    picture.rows.forEach((_, row) => {
+    for (const [, row] of inWindow(picture.rows, layout.row0, layout.rows)) {
       const chosen = row === picture.row;
-      if (!chosen && (row % layout.rowStep || Math.abs(row - picture.row) < layout.rowStep)) return;
+      if (!chosen && (row % layout.rowStep || Math.abs(row - picture.row) < layout.rowStep)) continue;
       this.#prediction(context, predictions, row, left, right, chosen, false, layout, theme);
-      if (!ablation) return;
+      if (!ablation) continue;
       const { before, after } = ablation.result;
       const changed = before.tokens[row] !== after.tokens[row];
       this.#prediction(context, after, row, right + 16, layout.width - 2, chosen, changed, layout, theme);
-    });
+    }
   }
 
   #prediction(
@@ -202,37 +257,44 @@ export class Figure {
 
   #drawSelection(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {
     const { head, row, column } = picture;
-    if (!head || row >= layout.rows) return;
-    const y = layout.y + row * layout.cellHeight;
+    if (!head) return;
+    for (const other of picture.selected) this.#frameRow(context, other, layout, theme.accent, 1);
+    if (row < layout.row0 || row >= layout.row0 + layout.rows) return;
+    const y = layout.y + (row - layout.row0) * layout.cellHeight;
     const roomy = layout.cellHeight >= 9;
-    context.strokeStyle = theme.ink;
-    context.lineWidth = picture.locked ? 1.5 : 1;
-    context.strokeRect(layout.x - 1, y - 1, layout.cellWidth * layout.columns + 1, layout.cellHeight + 1);
+    this.#frameRow(context, row, layout, theme.ink, picture.locked ? 1.5 : 1);
     if (layout.cellWidth >= 30) this.#drawNumbers(context, picture, layout, theme);
-    if (column === null || column >= layout.columns) return;
-    const x = layout.x + column * layout.cellWidth;
+    if (column === null || column < layout.column0 || column >= layout.column0 + layout.columns) return;
+    const x = layout.x + (column - layout.column0) * layout.cellWidth;
     context.lineWidth = 2;
     context.strokeStyle = roomy ? theme.accent : theme.ink;
     context.strokeRect(x - 1, y - 1, layout.cellWidth + 1, layout.cellHeight + 1);
+  }
+
+  #frameRow(context: CanvasRenderingContext2D, row: number, layout: Layout, colour: string, width: number): void {
+    if (row < layout.row0 || row >= layout.row0 + layout.rows) return;
+    context.strokeStyle = colour;
+    context.lineWidth = width;
+    const y = layout.y + (row - layout.row0) * layout.cellHeight;
+    context.strokeRect(layout.x - 1, y - 1, layout.cellWidth * layout.columns + 1, layout.cellHeight + 1);
   }
 
   /** The numbers of the row that is read, in its cells. */
   #drawNumbers(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {
     this.#setFont(context, 11, false, theme);
     context.textAlign = "center";
-    picture.columns.forEach((_, column) => {
+    for (const [, column] of inWindow(picture.columns, layout.column0, layout.columns)) {
       const weight = this.#weight(picture, picture.row, column);
-      if (weight === null || !Number.isFinite(weight) || Math.abs(weight) < 0.005) return;
-      const colour = theme.palette[level(weight)];
+      if (weight === null || !Number.isFinite(weight) || Math.abs(weight) < 0.005) continue;
+      const colour = theme.palette[level(picture.head ? shareOf(picture.head, weight) : weight)];
       context.fillStyle = colour ? inkOn(colour) : theme.ink;
       context.fillText(brief(weight).replace(/^0/, ""), columnMiddle(layout, column), rowMiddle(layout, picture.row) + 0.5);
-    });
+    }
   }
 
   #weight(picture: Picture, row: number, column: number): number | null {
-    const head = picture.head;
-    const cell = head ? row * head.keys + column : -1;
-    return head && head.states[cell] === VALUE ? (head.weights[cell] ?? null) : null;
+    const read = picture.head ? rowOf(picture.head, row) : null;
+    return read && read.states[column] === VALUE ? (read.weights[column] ?? null) : null;
   }
 
   /** Width of the widest label of a token list, measured once. */

@@ -4,8 +4,14 @@
 export interface Demand {
   /** Width that is there. */
   width: number;
+  /** Rows and columns in the window. */
   rows: number;
   columns: number;
+  /** The first row and column of the window. */
+  row0?: number;
+  column0?: number;
+  /** Rows of other heads under the matrix. */
+  strips?: number;
   /** Widest label of the rows, and of the columns (as laid flat). */
   rowLabel: number;
   columnLabel: number;
@@ -23,6 +29,10 @@ export interface Layout {
   cellHeight: number;
   rows: number;
   columns: number;
+  row0: number;
+  column0: number;
+  /** Height of a strip under the matrix. */
+  strip: number;
   /** Height of the arcs' band at the top. */
   arcs: number;
   /** Whether column labels lie flat (else they stand upright). */
@@ -41,6 +51,8 @@ const LARGEST_FLAT = 68;
 const LARGEST_UPRIGHT = 34;
 const FLAT_HEIGHT = 30;
 const COMFORTABLE = 46;
+/** Between the matrix and the strips under it. */
+export const STRIPS_GAP = 10;
 /** Rows are stretched up to this height while all of them fit into TALL. */
 const READABLE = 14;
 const TALL = 560;
@@ -64,6 +76,7 @@ export function layOut(demand: Demand): Layout {
   if (stretched > 1.35 * cellHeight) cellHeight = snap(stretched, ratio);
   const font = clamp((flat ? cellHeight : Math.min(cellWidth, cellHeight)) * 0.95, 9, 12);
   const arcs = Math.round(clamp(0.16 * cellWidth * columns, 40, 84));
+  const strip = clamp(cellHeight, 12, 24);
   const y = arcs + (flat ? 24 : Math.ceil(columnLabel) + 10);
   return {
     x,
@@ -72,13 +85,16 @@ export function layOut(demand: Demand): Layout {
     cellHeight,
     rows,
     columns,
+    row0: demand.row0 ?? 0,
+    column0: demand.column0 ?? 0,
+    strip,
     arcs,
     flat,
     font,
     rowStep: Math.ceil((font + 0.5) / cellHeight),
     columnStep: flat ? 1 : Math.ceil((font + 0.5) / cellWidth),
     width: x + cellWidth * columns + tail + 2,
-    height: Math.ceil(y + cellHeight * rows) + 2,
+    height: Math.ceil(y + cellHeight * rows) + 2 + (demand.strips ? STRIPS_GAP + strip * demand.strips : 0),
   };
 }
 
@@ -95,13 +111,13 @@ export function hit(layout: Layout, px: number, py: number): Hit {
   const inColumns = column >= 0 && column < layout.columns;
   const above = py >= layout.arcs && py < layout.y;
   return {
-    row: inRows ? row : null,
-    column: inColumns && (inRows || above) ? column : null,
+    row: inRows ? row + layout.row0 : null,
+    column: inColumns && (inRows || above) ? column + layout.column0 : null,
   };
 }
 
-export const rowMiddle = (layout: Layout, row: number): number => layout.y + (row + 0.5) * layout.cellHeight;
-export const columnMiddle = (layout: Layout, column: number): number => layout.x + (column + 0.5) * layout.cellWidth;
+export const rowMiddle = (layout: Layout, row: number): number => layout.y + (row - layout.row0 + 0.5) * layout.cellHeight;
+export const columnMiddle = (layout: Layout, column: number): number => layout.x + (column - layout.column0 + 0.5) * layout.cellWidth;
 
 /** Half an ellipse as one cubic: from one foot to the other, as high as far, within `most`. */
 export interface Arc {

@@ -3,7 +3,7 @@
 import { level, type Rgb, rgb } from "./colours.ts";
 import type { Layout } from "./geometry.ts";
 import type { Theme } from "./theme.ts";
-import { type Head, MASKED, NOT_CAPTURED, VALUE } from "./wire.ts";
+import { type Head, HIDDEN, isWeights, MASKED, NOT_CAPTURED, shareOf, VALUE } from "./wire.ts";
 
 /** Cells from this size on are parted by a hairline and carry marks (dot for zero, × for NaN). */
 const ROOMY = 9;
@@ -17,15 +17,32 @@ export function pixels(head: Head, theme: Theme): Uint8ClampedArray<ArrayBuffer>
   const colours = Uint32Array.from(theme.palette, opaque);
   const nan = opaque(rgb(theme.nan));
   for (let i = 0; i < out.length; i++) {
-    if (head.states[i] !== VALUE) continue;
+    const state = head.states[i];
+    if (state === HIDDEN) out[i] = colours[0]!;
+    if (state !== VALUE) continue;
     const weight = head.weights[i]!;
-    out[i] = Number.isFinite(weight) ? colours[level(weight)]! : nan;
+    // The logarithm of zero is the end of its scale, not a number gone wrong.
+    const known = Number.isFinite(weight) || (head.high === 0 && weight === Number.NEGATIVE_INFINITY);
+    out[i] = known ? colours[level(shareOf(head, weight))]! : nan;
   }
   return new Uint8ClampedArray(out.buffer);
 }
 
+/** The part of a head that is in a layout's window. */
+export function crop(head: Head, { row0, column0, rows, columns }: Layout): Head {
+  if (!row0 && !column0 && rows >= head.queries && columns >= head.keys) return head;
+  const weights = new Float32Array(rows * columns);
+  const states = new Uint8Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    const from = (row0 + row) * head.keys + column0;
+    weights.set(head.weights.subarray(from, from + columns), row * columns);
+    states.set(head.states.subarray(from, from + columns), row * columns);
+  }
+  return { ...head, queries: rows, keys: columns, weights, states };
+}
+
 /** Paint the matrix into a canvas of its own, in device pixels. */
-export function paintMatrix(head: Head, layout: Layout, theme: Theme, ratio: number): HTMLCanvasElement {
+export function paintMatrix(head: Head, layout: Pick<Layout, "cellWidth" | "cellHeight">, theme: Theme, ratio: number): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, Math.round(layout.cellWidth * head.keys * ratio));
   canvas.height = Math.max(1, Math.round(layout.cellHeight * head.queries * ratio));
@@ -77,7 +94,8 @@ function tile(context: CanvasRenderingContext2D, size: number, draw: (tile: Canv
   return context.createPattern(canvas, "repeat") ?? "transparent";
 }
 
-function stripes(context: CanvasRenderingContext2D, colour: string, ratio: number): CanvasPattern | string {
+/** The look of what is masked. */
+export function stripes(context: CanvasRenderingContext2D, colour: string, ratio: number): CanvasPattern | string {
   const size = Math.round(6 * ratio);
   return tile(context, size, (t) => {
     t.strokeStyle = colour;
@@ -115,7 +133,7 @@ function drawMarks(
     const weight = head.weights[i]!;
     const x = ((i % head.keys) + 0.5) * width;
     const y = (Math.floor(i / head.keys) + 0.5) * height;
-    if (weight === 0) zero.rect(x - ratio, y - ratio, 2 * ratio, 2 * ratio);
+    if (weight === 0 && isWeights(head)) zero.rect(x - ratio, y - ratio, 2 * ratio, 2 * ratio);
     else if (!Number.isFinite(weight)) {
       cross.moveTo(x - arm, y - arm);
       cross.lineTo(x + arm, y + arm);

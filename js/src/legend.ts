@@ -3,6 +3,10 @@
 import { css } from "./colours.ts";
 import { h, say } from "./dom.ts";
 import type { Theme } from "./theme.ts";
+import type { Head } from "./wire.ts";
+
+/** As short as it may be: 0.25, -4.6, 12. */
+const tickText = (value: number): string => String(Number(value.toPrecision(2)));
 
 export class Legend {
   readonly node: HTMLElement;
@@ -11,23 +15,27 @@ export class Legend {
   #bar = h("span", { class: "attn-scale-bar" });
   #states: [HTMLElement, HTMLElement, HTMLElement, HTMLElement];
   #theme: Theme | null = null;
+  #ticks: HTMLElement[];
   #reading = h("p", { class: "attn-reading" });
 
   constructor() {
     const swatch = (): HTMLElement => h("span", { class: "attn-swatch", "aria-hidden": "true" });
     this.#states = [swatch(), swatch(), swatch(), swatch()];
     const names = ["masked", "zero", "not a number", "not captured"];
-    const ticks = ["0", "0.25", "0.5", "0.75", "1"].map((tick) => h("span", {}, tick));
+    this.#ticks = ["0", "0.25", "0.5", "0.75", "1"].map((tick) => h("span", {}, tick));
     const about = { class: "attn-scale", role: "img", "aria-label": "colour scale of the weight, from 0 to 1" };
-    const scale = h("div", about, this.#bar, h("span", { class: "attn-ticks" }, ...ticks));
+    const scale = h("div", about, this.#bar, h("span", { class: "attn-ticks" }, ...this.#ticks));
     this.keys = h("div", { class: "attn-keys" }, scale);
     this.keys.append(...this.#states.map((node, i) => h("span", { class: "attn-state" }, node, names[i] ?? "")));
     this.node = h("footer", { class: "attn-legend" }, this.keys, this.#reading);
   }
 
-  set(theme: Theme, predicts: boolean): void {
-    const next = predicts ? " Right of a row stands the token that the model predicts next there, with its probability." : "";
-    say(this.#reading, `A row is the reading position, a column is what it looks at.${next}`);
+  /** Show the scale of a matrix, and how the figure is read. */
+  set(theme: Theme, reading: string, head: Pick<Head, "low" | "high"> | null): void {
+    say(this.#reading, reading);
+    const low = head?.low ?? 0;
+    const high = head?.high ?? 1;
+    this.#ticks.forEach((tick, i) => say(tick, tickText(low + ((high - low) * i) / 4)));
     if (theme === this.#theme) return;
     this.#theme = theme;
     const stops = theme.palette.filter((_, i) => i % 15 === 0).map(css);

@@ -21,6 +21,9 @@ export interface Frame {
   tokens: string[][];
   blocks: Block[];
   predictions: Predictions | null;
+  /** For each token list, where words begin (null where every token is one), and which tokens stand for no text. */
+  words: (number[] | null)[];
+  special: number[][];
   /** Numbers of the heads whose weights were sent, counted through all blocks. */
   sent: number[];
   /** For each block, how many planes of states were sent: one a head, or one for all. */
@@ -56,6 +59,17 @@ export interface HeadModel {
   mean: boolean;
   locked: boolean;
   ablated: boolean;
+  how: "mean" | "max";
+  over: "layer" | "all" | "pinned";
+  pinned: [number, number][];
+  selected: number[];
+  value: "weight" | "score" | "log";
+  words: boolean;
+  hide_special: boolean;
+  by_weight: boolean;
+  threshold: number;
+  top: number;
+  last: number;
   _spec: Spec;
   _weights: DataView;
   _states: DataView;

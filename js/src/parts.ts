@@ -3,8 +3,10 @@
 import { Stepper, Toggle } from "./controls.ts";
 import { h } from "./dom.ts";
 import { Figure } from "./figure.ts";
+import { Options } from "./options.ts";
 import { Legend } from "./legend.ts";
 import { Ranking } from "./list.ts";
+import type { State } from "./state.ts";
 
 /** What the person asks for with a control. */
 export interface Wishes {
@@ -17,13 +19,16 @@ export interface Wishes {
   play: (on: boolean) => void;
   playTime: (on: boolean) => void;
   table: (on: boolean) => void;
+  set: (patch: Partial<State>) => void;
+  pin: (on: boolean) => void;
   key: (index: number) => void;
   found: (index: number) => void;
 }
 
 const HELP =
   "Attention heads. Left and right arrow keys step heads, up and down layers; Home and End go to the first and last head; " +
-  "with Shift they move the row and the column that are read; Enter locks the row, Escape unlocks it; Space plays.";
+  "with Shift they move the row and the column that are read; Enter locks the row, Escape unlocks it; Space plays; " +
+  "plus and minus zoom, 0 shows all; with Control a click adds a row.";
 
 export class Parts {
   readonly root: HTMLElement;
@@ -41,6 +46,8 @@ export class Parts {
   readonly mean: Toggle;
   readonly ablated: Toggle;
   readonly table: Toggle;
+  readonly options: Options;
+  readonly more: Toggle;
   readonly figure = new Figure();
   readonly figureBox: HTMLElement;
   readonly body: HTMLElement;
@@ -62,6 +69,12 @@ export class Parts {
     this.playTime.node.setAttribute("aria-label", "play training steps");
     this.mean = new Toggle("Mean of heads", signal, wishes.mean);
     this.ablated = new Toggle("Switch off", signal, wishes.ablated);
+    this.options = new Options(signal, wishes.set, wishes.pin);
+    this.more = new Toggle("Options", signal, (on) => {
+      this.more.set(on);
+      this.options.show(on);
+    });
+    this.more.node.classList.add("attn-last");
     this.table = new Toggle("View as table", signal, wishes.table);
     this.table.node.classList.add("attn-last");
     this.legend.keys.append(this.table.node);
@@ -82,6 +95,7 @@ export class Parts {
       this.mean.node,
       this.ablated.node,
       this.moment.node,
+      this.more.node,
     );
     this.root = h(
       "section",
@@ -89,6 +103,7 @@ export class Parts {
       this.probe,
       h("header", { class: "attn-top" }, this.name, this.say, this.text),
       controls,
+      this.options.node,
       this.body,
       this.tableBox,
       this.legend.node,

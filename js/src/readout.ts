@@ -3,9 +3,9 @@
 import type { Picture } from "./figure.ts";
 import type { Entry } from "./list.ts";
 import { type Ablation, headName } from "./model.ts";
-import type { Axes, State } from "./state.ts";
+import type { State } from "./state.ts";
 import { brief, digits, looksAt, quoted } from "./text.ts";
-import { type Found, type Head, MASKED, NOT_CAPTURED, VALUE } from "./wire.ts";
+import { type Found, type Head, HIDDEN, isWeights, MASKED, NOT_CAPTURED, rowOf, shareOf, VALUE } from "./wire.ts";
 
 export interface Key {
   key: number;
@@ -15,40 +15,60 @@ export interface Key {
 /** The keys of a row that have a weight, the strongest first, NaN last. */
 export function rankKeys(head: Head, row: number): Key[] {
   const keys: Key[] = [];
-  for (let key = 0; key < head.keys; key++) {
-    const at = row * head.keys + key;
-    if (head.states[at] === VALUE) keys.push({ key, weight: head.weights[at]! });
+  const read = rowOf(head, row);
+  for (let key = 0; read && key < head.keys; key++) {
+    if (read.states[key] === VALUE) keys.push({ key, weight: read.weights[key]! });
   }
   const last = (k: Key): number => (Number.isNaN(k.weight) ? 1 : 0);
   return keys.sort((a, b) => last(a) - last(b) || b.weight - a.weight || a.key - b.key);
 }
 
+/** Several rows as one: the sum of their weights; null while one is not here. */
+export function summed(head: Head, rows: number[]): Head | null {
+  const read = rows.map((row) => rowOf(head, row));
+  const weights = new Float32Array(head.keys);
+  const states = new Uint8Array(head.keys).fill(NOT_CAPTURED);
+  for (const row of read) {
+    if (!row) return null;
+    for (let key = 0; key < head.keys; key++) {
+      if (row.states[key] === VALUE) weights[key]! += row.weights[key]!;
+      states[key] = Math.min(states[key]!, row.states[key]!);
+    }
+  }
+  return { queries: 1, keys: head.keys, weights, states, resting: null, low: head.low ?? 0, high: head.high ?? 1 };
+}
+
 /** Sum of a row, and what of it has no weight. */
 export function rowFoot(head: Head, row: number): string {
+  const read = rowOf(head, row);
+  if (!read) return "";
   let sum = 0;
   let masked = 0;
   let unknown = 0;
-  for (let key = 0; key < head.keys; key++) {
-    const state = head.states[row * head.keys + key];
+  let hidden = 0;
+  read.states.forEach((state, key) => {
     if (state === MASKED) masked++;
     else if (state === NOT_CAPTURED) unknown++;
-    else sum += head.weights[row * head.keys + key]!;
-  }
-  const parts = [masked === head.keys ? "sees nothing" : `row sum ${digits(sum)}`];
+    else sum += read.weights[key]!;
+    if (state === HIDDEN) hidden++;
+  });
+  const parts = masked === head.keys ? ["sees nothing"] : isWeights(head) ? [`row sum ${digits(sum)}`] : [];
   if (masked) parts.push(`${masked} masked`);
   if (unknown) parts.push(`${unknown} not captured`);
+  if (hidden) parts.push(`${hidden} left out`);
   return parts.join(" · ");
 }
 
 /** The sentence about a row, or about one cell of it. */
 export function sentence(name: string, head: Head, rows: string[], columns: string[], row: number, column: number | null): string {
   const token = rows[row] ?? "";
+  const read = rowOf(head, row);
+  if (!read) return `${name}: ${quoted(token)}: waiting for the row…`;
   if (column !== null) {
-    const at = row * head.keys + column;
     const key = columns[column] ?? "";
-    if (head.states[at] === MASKED) return `${name}: ${quoted(token)} cannot see ${quoted(key)} (masked)`;
-    if (head.states[at] === NOT_CAPTURED) return `${name}: ${quoted(token)} on ${quoted(key)} was not captured`;
-    return looksAt(name, token, key, digits(head.weights[at] ?? null));
+    if (read.states[column] === MASKED) return `${name}: ${quoted(token)} cannot see ${quoted(key)} (masked)`;
+    if (read.states[column] === NOT_CAPTURED) return `${name}: ${quoted(token)} on ${quoted(key)} was not captured`;
+    return looksAt(name, token, key, digits(read.weights[column] ?? null));
   }
   const [top] = rankKeys(head, row);
   if (!top) return `${name}: ${quoted(token)} looks at nothing`;
@@ -73,18 +93,18 @@ export function ablationNote(name: string, { before, after, still }: Ablation, r
 }
 
 /** Everything the status line says; `missing` stands for a head that is not here (yet). */
-export function describe(name: string, { rows, columns }: Axes, { head, row, column, ablation }: Picture, missing: string): string {
+export function describe(name: string, { head, rows, columns, row, column, ablation }: Picture, missing: string): string {
   if (!head) return `${name}: ${missing}`;
   const off = ablation ? ablationNote(ablation.name, ablation.result, row) : "";
   return [sentence(name, head, rows, columns, row, column), restingNote(head, columns), off].filter(Boolean).join(" · ");
 }
 
-export const isMasked = (head: Head, row: number, key: number): boolean => head.states[row * head.keys + key] === MASKED;
+export const isMasked = (head: Head, row: number, key: number): boolean => rowOf(head, row)?.states[key] === MASKED;
 
-export function keyEntries(keys: Key[], columns: string[], current: number | null): Entry[] {
+export function keyEntries(head: Head, keys: Key[], columns: string[], current: number | null): Entry[] {
   return keys.map(({ key, weight }) => ({
     name: columns[key] ?? "",
-    value: weight,
+    value: shareOf(head, weight),
     text: digits(weight),
     current: key === current,
   }));

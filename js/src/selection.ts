@@ -29,6 +29,7 @@ const within = (to: number, size: number): number => Math.min(size - 1, Math.max
 export type Action =
   | { do: "layer" | "head" | "query" | "key"; by: number }
   | { do: "first" | "last" }
+  | { do: "closer" | "farther" | "whole" }
   | { do: "lock" | "unlock" | "play" };
 
 /** What a key means to the panel; null leaves it to the page. */
@@ -51,6 +52,13 @@ export function action(key: string, shift: boolean): Action | null {
       return { do: "lock" };
     case "Escape":
       return { do: "unlock" };
+    case "+":
+    case "=":
+      return { do: "closer" };
+    case "-":
+      return { do: "farther" };
+    case "0":
+      return { do: "whole" };
     case " ":
       return { do: "play" };
     default:
@@ -58,9 +66,18 @@ export function action(key: string, shift: boolean): Action | null {
   }
 }
 
-/** What an action changes; `shown` is the row on show and its strongest key. */
-export function perform(wish: Action, spec: Spec, state: State, shown: { row: number; key: number }): Partial<State> {
-  const { frame, block, rows, columns } = axesOf(spec, state);
+/**
+ * What an action changes. Rows and columns are counted as they are shown: `now` is the selection among them, `shown`
+ * the row on show, its strongest key, and how many rows and columns there are.
+ */
+export function perform(
+  wish: Action,
+  spec: Spec,
+  state: State,
+  now: Selection,
+  shown: { row: number; key: number; rows: number; columns: number },
+): Partial<State> {
+  const { frame, block } = axesOf(spec, state);
   switch (wish.do) {
     case "layer":
       return { layer: within(state.layer + wish.by, frame.blocks.length) };
@@ -71,13 +88,16 @@ export function perform(wish: Action, spec: Spec, state: State, shown: { row: nu
     case "last":
       return { head: block.heads - 1, mean: false };
     case "query":
-      return move(state, "query", wish.by, rows.length, shown.row);
+      return move(now, "query", wish.by, shown.rows, shown.row);
     case "key":
-      return { ...move(state, "key", wish.by, columns.length, shown.key), query: shown.row };
+      return { ...move(now, "key", wish.by, shown.columns, shown.key), query: shown.row };
     case "lock":
-      return click(state, shown.row, state.query === shown.row ? state.key : null);
+      return click(now, shown.row, now.query === shown.row ? now.key : null);
     case "unlock":
       return NOTHING;
+    case "closer":
+    case "farther":
+    case "whole":
     case "play":
       return {};
   }

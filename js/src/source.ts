@@ -1,9 +1,9 @@
 /** Where heads come from: those sent with the panel, else asked of the kernel. */
 
 import type { AnyModel } from "@anywidget/types";
-import { Link } from "./link.ts";
+import { Link, type Reply } from "./link.ts";
 import { type Ablation, assert, type HeadModel, headName, type Spec } from "./model.ts";
-import { bytes, decodeFrames, floats, type Found, type Head, meanHead, type Place, rankHeads, tokensOf } from "./wire.ts";
+import { bytes, decodeFrames, floats, type Found, type Head, type Place, rankHeads, tokensOf } from "./wire.ts";
 
 type Model = AnyModel<HeadModel>;
 
@@ -14,8 +14,8 @@ export class Source {
   readonly spec: Spec;
   #link: Link;
   #sent: Map<Place, Head>;
-  #asked = new Map<Place, Head>();
-  #waiting = new Map<Place, Promise<Head>>();
+  #asked = new Map<string, Head>();
+  #waiting = new Map<string, Promise<Head>>();
 
   /** `refused` is told what the kernel would not take from this page. */
   constructor(model: Model, signal: AbortSignal, refused: (reason: string) => void) {
@@ -29,47 +29,66 @@ export class Source {
     return this.#link.waits;
   }
 
-  /** A head or a layer's mean, if it is here. */
-  peek(moment: number, layer: number, head: number | "mean"): Head | undefined {
+  /** A head, if it is here. */
+  peek(moment: number, layer: number, head: number): Head | undefined {
     const place: Place = `${moment}/${layer}/${head}`;
-    const here = this.#sent.get(place) ?? this.#asked.get(place);
-    if (here || head !== "mean") return here;
-    const heads = this.#layer(moment, layer);
-    if (!heads) return undefined;
-    const mean = meanHead(heads);
-    this.#keep(place, mean);
-    return mean;
+    return this.#sent.get(place) ?? this.#asked.get(place);
   }
 
-  /** A head or a layer's mean, asked for at most once at a time. */
-  get(moment: number, layer: number, head: number | "mean"): Promise<Head> {
+  /** A head, asked for at most once at a time. */
+  get(moment: number, layer: number, head: number): Promise<Head> {
     const here = this.peek(moment, layer, head);
     if (here) return Promise.resolve(here);
     const place: Place = `${moment}/${layer}/${head}`;
+    return this.#once(place, () => this.#link.ask({ ask: "head", moment, layer, head }, headName(layer, head)), moment, layer);
+  }
+
+  /** Heads combined by the kernel, or the scores of one. */
+  matrix(moment: number, heads: [number, number][], how: "mean" | "max", value: "weight" | "score"): Promise<Head> {
+    const place = `${moment} ${how} ${value} ${heads.join(" ")}`;
+    const here = this.#asked.get(place);
+    if (here) return Promise.resolve(here);
+    const what = value === "score" ? "the scores" : `the ${how} of ${heads.length} heads`;
+    return this.#once(place, () => this.#link.ask({ ask: "matrix", moment, heads, how, value }, what), moment, heads[0]?.[0] ?? 0);
+  }
+
+  /** A combination that was asked for before. */
+  peekMatrix(moment: number, heads: [number, number][], how: "mean" | "max", value: "weight" | "score"): Head | undefined {
+    return this.#asked.get(`${moment} ${how} ${value} ${heads.join(" ")}`);
+  }
+
+  /** Ask for part of a matrix that is too large to be here whole. */
+  askPart(what: "tile" | "row", lens: Record<string, unknown>, more: Record<string, unknown>): Promise<[Reply, DataView[]]> {
+    return this.#link.ask({ ask: what, ...lens, ...more }, what === "row" ? "this row" : "this part");
+  }
+
+  #once(place: string, ask: () => Promise<[Reply, DataView[]]>, moment: number, layer: number): Promise<Head> {
     const waiting = this.#waiting.get(place);
     if (waiting) return waiting;
-    const asked = this.#fetch(moment, layer, head).finally(() => this.#waiting.delete(place));
+    const asked = ask()
+      .then((answer) => this.#read(place, answer, moment, layer))
+      .finally(() => this.#waiting.delete(place));
     this.#waiting.set(place, asked);
     return asked;
   }
 
-  async #fetch(moment: number, layer: number, head: number | "mean"): Promise<Head> {
-    const ask = head === "mean" ? { ask: "mean", moment, layer } : { ask: "head", moment, layer, head };
-    const [reply, [weights, states]] = await this.#link.ask(ask, head === "mean" ? `the mean of layer ${layer}` : headName(layer, head));
+  #read(place: string, [reply, [weights, states]]: [Reply, DataView[]], moment: number, layer: number): Head {
     const frame = this.spec.frames[moment];
     const block = frame?.blocks[layer];
     assert(frame && block && weights && states, "the kernel's answer lacks its numbers");
     const queries = tokensOf(frame, block.queries).length;
     const keys = tokensOf(frame, block.keys).length;
-    const resting = reply["resting"];
+    const number = (name: string): number | null => (typeof reply[name] === "number" ? reply[name] : null);
     const result: Head = {
       queries,
       keys,
       weights: floats(weights, 0, queries * keys),
       states: bytes(states, 0, queries * keys),
-      resting: typeof resting === "number" ? resting : null,
+      resting: number("resting"),
+      low: number("low") ?? 0,
+      high: number("high") ?? 1,
     };
-    this.#keep(`${moment}/${layer}/${head}`, result);
+    this.#keep(place, result);
     return result;
   }
 
@@ -108,14 +127,8 @@ export class Source {
     return ablation;
   }
 
-  #layer(moment: number, layer: number): Head[] | null {
-    const count = this.spec.frames[moment]?.blocks[layer]?.heads ?? 0;
-    const heads = Array.from({ length: count }, (_, head) => this.#sent.get(`${moment}/${layer}/${head}`));
-    return heads.every((head) => head !== undefined) && heads.length ? heads : null;
-  }
-
   /** Keep a head, and let go of those asked for longest ago. */
-  #keep(place: Place, head: Head): void {
+  #keep(place: string, head: Head): void {
     this.#asked.delete(place);
     this.#asked.set(place, head);
     let size = 0;

@@ -4,7 +4,11 @@ import type { AnyModel } from "@anywidget/types";
 import { assert, type Block, type Frame, type HeadModel, headName, type Predictions, type Spec } from "./model.ts";
 import { tokensOf } from "./wire.ts";
 
-export const TRAITS = ["moment", "layer", "head", "query", "key", "mean", "locked", "ablated"] as const;
+/** Where a panel stands, and what it makes of the heads there. */
+export const TRAITS = [
+  "moment", "layer", "head", "query", "key", "mean", "locked", "ablated",
+  "how", "over", "pinned", "selected", "value", "words", "hide_special", "by_weight", "threshold", "top", "last",
+] as const;
 export type State = Pick<HeadModel, (typeof TRAITS)[number]>;
 
 export function readState(model: AnyModel<HeadModel>): State {
@@ -16,7 +20,18 @@ export function readState(model: AnyModel<HeadModel>): State {
     key: model.get("key"),
     mean: model.get("mean"),
     locked: model.get("locked"),
-    ablated: model.get("ablated"),
+    ablated: model.get("ablated") ?? false,
+    how: model.get("how") ?? "mean",
+    over: model.get("over") ?? "layer",
+    pinned: model.get("pinned") ?? [],
+    selected: model.get("selected") ?? [],
+    value: model.get("value") ?? "weight",
+    words: model.get("words") ?? false,
+    hide_special: model.get("hide_special") ?? false,
+    by_weight: model.get("by_weight") ?? false,
+    threshold: model.get("threshold") ?? 0,
+    top: model.get("top") ?? 0,
+    last: model.get("last") ?? 0,
   };
 }
 
@@ -70,6 +85,7 @@ export function goTo(spec: Spec, state: State, patch: Partial<State>): Partial<S
     query,
     key: inside(next.key, columns.length),
     locked: next.locked && query !== null,
+    selected: next.selected.filter((row) => row < rows.length),
   };
 }
 
@@ -85,5 +101,10 @@ export function nextHead(spec: Spec, state: State): Partial<State> {
 export const canAblate = (spec: Spec, state: State): boolean =>
   spec.ablate && !state.mean && state.moment === spec.frames.length - 1;
 
-/** What is on show: a head, or a layer's mean. */
-export const nameOf = (state: State): string => (state.mean ? `L${state.layer} mean` : headName(state.layer, state.head));
+/** What is on show: a head, or heads combined. */
+export function nameOf(state: State): string {
+  if (!state.mean) return headName(state.layer, state.head);
+  if (state.over === "all") return `${state.how} of all heads`;
+  if (state.over === "pinned" && state.pinned.length) return `${state.how} of ${state.pinned.map(([layer, head]) => headName(layer, head)).join(", ")}`;
+  return `L${state.layer} ${state.how}`;
+}

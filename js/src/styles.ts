@@ -113,4 +113,54 @@ export default `
 .attn-figures dt { color: var(--attn-muted); font-size: 12px; display: flex; align-items: center; gap: 6px; }
 .attn-figures dt i { display: inline-block; width: 14px; box-sizing: border-box; }
 .attn-figures dd { margin: 0; font-size: 15px; font-weight: 600; }
+
+/* Query and key: the way from the product to the weight. */
+.attn-figure[data-waiting=true] { opacity: .35; }
+.attn ol.attn-querykey-steps { list-style: none; display: flex; flex-wrap: wrap; gap: 6px 10px; align-items: flex-end; margin: 6px 0 14px; padding: 10px 14px; background: var(--attn-raised); border-radius: 6px; }
+.attn-querykey-steps li { display: flex; gap: 10px; align-items: flex-end; }
+.attn-querykey-steps i { font-style: normal; color: var(--attn-muted); font-size: 16px; line-height: 22px; }
+.attn-querykey-steps small { display: block; color: var(--attn-muted); font-size: 11px; line-height: 15px; }
+.attn-querykey-steps b { font-size: 16px; font-weight: 600; line-height: 22px; white-space: nowrap; }
+.attn-querykey-steps li:last-child b { color: var(--attn-accent); }
+
+/* Comparison of two traces (compareview.ts) */
+.attn-figure.attn-compare { display: flex; gap: 18px; flex-wrap: nowrap; align-items: flex-start; }
+.attn-figure.attn-compare[data-stacked=true] { flex-direction: column; }
+.attn .attn-compare-largest ol.attn-list { columns: auto !important; }
+.attn-compare-one { margin: 0; min-width: 0; }
+.attn-compare-one figcaption { font-weight: 600; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; box-sizing: content-box; }
+
+/* heads: options */
+.attn-options { gap: 6px 14px; padding-top: 8px; }
+.attn-option { display: inline-flex; align-items: center; gap: 4px; }
+.attn select, .attn input[type=number] {
+  font: inherit; color: var(--attn-ink); background: var(--attn-surface);
+  border: 1px solid var(--attn-line); border-radius: 4px; padding: 1px 4px; height: 24px;
+}
+.attn input[type=number] { width: 5.2em; }
+.attn-figure canvas { touch-action: pan-y; }
+
+/* A kernel that has gone (banner.ts). */
+.attn-banner {
+  margin: 0 0 6px; padding: 6px 12px; max-width: 1180px; box-sizing: border-box; border-radius: 6px;
+  border: 1px solid var(--attn-accent); border-left-width: 4px; color: var(--attn-ink); background: var(--attn-surface);
+  font: 13px/1.45 var(--jp-ui-font-family, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif);
+}
+.attn-banner[hidden] { display: none; }
+.attn [data-attn-off] { opacity: .35; cursor: default; }
+
+/* The grid of heads. */
+.attn-grid-figure { overflow-x: hidden; overflow-y: auto; scrollbar-width: thin; width: 100%; }
+.attn-grid-figure:focus-visible { outline-offset: 4px; }
+.attn-figure canvas.attn-grid-canvas { position: sticky; top: 0; cursor: pointer; }
+.attn-grid-pick { display: inline-flex; align-items: center; gap: 4px; }
+.attn select.attn-grid-select {
+  font: inherit; color: inherit; background: var(--attn-surface); border: 1px solid var(--attn-line); border-radius: 4px;
+  padding: 2px 4px; max-width: 180px;
+}
+.attn-grid-progress { display: flex; align-items: center; gap: 8px; color: var(--attn-muted); margin-left: auto; }
+.attn-grid-progress button { color: var(--attn-ink); }
+.attn-grid-bar { width: 90px; height: 4px; border-radius: 2px; background: var(--attn-line); overflow: hidden; }
+.attn-grid-bar i { display: block; height: 100%; background: var(--attn-ink); }
+.attn-grid-count { min-width: 8.5em; }
 `;

@@ -3,7 +3,7 @@
 import { h } from "./dom.ts";
 import type { Predictions } from "./model.ts";
 import { brief, digits, shorten } from "./text.ts";
-import { type Head, MASKED, NOT_CAPTURED, VALUE } from "./wire.ts";
+import { type Head, MASKED, NOT_CAPTURED, rowOf, VALUE } from "./wire.ts";
 
 const MOST_CELLS = 2_500;
 const STRONGEST = 5;
@@ -39,17 +39,20 @@ function text(content: string): HTMLElement {
 }
 
 export function cellText(head: Head, row: number, key: number): string {
-  const at = row * head.keys + key;
-  if (head.states[at] === MASKED) return "masked";
-  if (head.states[at] === NOT_CAPTURED) return "not captured";
-  return digits(head.weights[at] ?? null);
+  const read = rowOf(head, row);
+  if (!read) return "…";
+  if (read.states[key] === MASKED) return "masked";
+  if (read.states[key] === NOT_CAPTURED) return "not captured";
+  return digits(read.weights[key] ?? null);
 }
 
 const cell = (head: Head, row: number, key: number): HTMLElement => text(cellText(head, row, key));
 
 function strongest(head: Head, row: number, columns: string[]): HTMLElement[] {
-  const keys = columns.map((_, key) => key).filter((key) => head.states[row * head.keys + key] === VALUE);
-  const weight = (key: number): number => head.weights[row * head.keys + key] ?? 0;
+  const read = rowOf(head, row);
+  if (!read) return [text("…")];
+  const keys = columns.map((_, key) => key).filter((key) => read.states[key] === VALUE);
+  const weight = (key: number): number => read.weights[key] ?? 0;
   keys.sort((a, b) => weight(b) - weight(a) || a - b);
   return Array.from({ length: STRONGEST }, (_, i) => {
     const key = keys[i];

@@ -2,7 +2,6 @@
 
 import { say } from "./dom.ts";
 import type { Hit } from "./geometry.ts";
-import type { Axes } from "./state.ts";
 import { cellText } from "./table.ts";
 import { shorten } from "./text.ts";
 import type { Head } from "./wire.ts";
@@ -18,8 +17,8 @@ export class Tip {
     this.#root = root;
   }
 
-  show(event: MouseEvent, { row, column }: Hit, axes: Axes, head: Head | null): void {
-    const tokens = [row === null ? null : axes.rows[row], column === null ? null : axes.columns[column]];
+  show(event: MouseEvent, { row, column }: Hit, rows: string[], columns: string[], head: Head | null): void {
+    const tokens = [row === null ? null : rows[row], column === null ? null : columns[column]];
     const named = tokens.filter((token) => token != null).map((token) => shorten(token, LONGEST));
     if (!named.length) return this.hide();
     const value = head && row !== null && column !== null ? `  ${cellText(head, row, column)}` : "";

@@ -6,11 +6,14 @@ import { say } from "./dom.ts";
 import type { Picture } from "./figure.ts";
 import type { Hit, Layout } from "./geometry.ts";
 import { type HeadModel, headName } from "./model.ts";
+import { Pan } from "./pan.ts";
 import { Parts } from "./parts.ts";
 import { Player } from "./player.ts";
 import { innerWidth, Redraw } from "./redraw.ts";
-import { describe, headEntries, isMasked, type Key, keyEntries, rankKeys, rowFoot } from "./readout.ts";
-import { action, type Action, click, NOTHING, perform } from "./selection.ts";
+import { reading, rowsRead } from "./reading.ts";
+import { describe, headEntries, isMasked, type Key, keyEntries, rankKeys, rowFoot, summed } from "./readout.ts";
+import { makeScene, type Scene, Sorted, toTokens } from "./scene.ts";
+import { action, type Action, click, NOTHING, perform, type Selection } from "./selection.ts";
 import { Source } from "./source.ts";
 import { type Axes, axesOf, canAblate, goTo, nameOf, nextHead, readState, saveState, type State, TRAITS } from "./state.ts";
 import { makeTable } from "./table.ts";
@@ -32,9 +35,12 @@ export class View {
   readonly #tip: Tip;
   readonly #signal: AbortSignal;
   readonly #redraw: Redraw;
+  readonly #pan: Pan;
   #theme: Theme | null = null;
   #hover = NOWHERE;
-  #row = 0;
+  #scene: Scene | null = null;
+  #sorted = new Sorted();
+  #followed = "";
   #keys: Key[] = [];
   #tabled: Head | null = null;
 
@@ -52,20 +58,23 @@ export class View {
       {
         layer: (layer) => this.#step({ layer }),
         head: (head) => this.#step({ head, mean: false }),
-        row: (query) => this.#set({ query, locked: true }),
+        row: (row) => this.#select({ query: row, key: null, locked: true }),
         moment: (moment) => this.#step({ moment }),
         mean: (mean) => this.#set({ mean }),
         ablated: (ablated) => this.#set({ ablated }),
         play: (on) => this.#play("heads", on),
         playTime: (on) => this.#play("time", on),
         table: (on) => this.#showTable(on),
+        set: (patch) => this.#set(patch),
+        pin: (on) => this.#pin(on),
         key: (index) => this.#pickKey(index),
         found: (index) => this.#pickHead(index),
       },
       signal,
     );
     this.#tip = new Tip(this.#parts.tip, this.#parts.root);
-    const { root, figure } = this.#parts;
+    const { root, figure, figureBox } = this.#parts;
+    this.#pan = new Pan(figure, figureBox, signal, () => this.#redraw.soon());
     const update = (): void => this.#update();
     this.#redraw = new Redraw(model, TRAITS, [root, figure.canvas], signal, update, () => {
       this.#theme = null;
@@ -117,35 +126,39 @@ export class View {
     const axes = axesOf(this.#source.spec, state);
     this.#theme ??= readTheme(this.#parts.root, this.#parts.probe);
     this.#answers.follow(state);
-    const picture = this.#picture(state, axes);
-    this.#row = picture.row;
+    const { rows, columns } = this.#answers.look;
+    this.#pan.fit(rows.tokens.length, columns.tokens.length, state.last);
+    const scene = makeScene(this.#answers, state, axes, this.#hover, this.#pan.window, this.#sorted);
+    this.#scene = scene;
+    this.#follow(scene);
+    const { picture } = scene;
     this.#draw(picture, this.#theme);
-    this.#showControls(state, axes);
+    this.#showControls(state, axes, picture);
     this.#showWords(state, axes, picture);
-    this.#showRankings(state, axes, this.#theme);
-    if (!this.#parts.tableBox.hidden) this.#fillTable(axes);
+    this.#showRankings(state, picture, this.#theme);
+    if (!this.#parts.tableBox.hidden) this.#fillTable(picture);
   }
 
-  #picture(state: State, axes: Axes): Picture {
-    const row = (state.locked ? null : this.#hover.row) ?? state.query ?? axes.rows.length - 1;
-    return {
-      head: this.#answers.head,
-      rows: axes.rows,
-      columns: axes.columns,
-      square: axes.square,
-      predictions: axes.predictions,
-      ablation: this.#answers.ablation,
-      row,
-      column: this.#column(state, row),
-      locked: state.locked,
-    };
+  /** Bring what was selected into sight, once: then one may look elsewhere. */
+  #follow(scene: Scene): void {
+    const { query, key } = scene.at;
+    const now = `${query} ${key}`;
+    if (now === this.#followed) return;
+    this.#followed = now;
+    this.#pan.show(query, key);
+    scene.picture.window = this.#pan.window;
   }
 
-  /** The column pointed at in this row, or at its label, else the one that was clicked. */
-  #column(state: State, row: number): number | null {
-    const { row: overRow, column } = this.#hover;
-    if (column !== null && (overRow === row || overRow === null)) return column;
-    return state.query === row ? state.key : null;
+  /** Select among what is shown. */
+  #select(selection: Selection): void {
+    if (this.#scene) this.#set(toTokens(this.#scene, selection));
+  }
+
+  /** Keep a head beside the one on show, or let it go; the oldest leaves when there are eight. */
+  #pin(on: boolean): void {
+    const { pinned, layer, head } = this.#state;
+    const others = pinned.filter(([l, hd]) => l !== layer || hd !== head);
+    this.#set({ pinned: on ? [...others.slice(-7), [layer, head]] : others });
   }
 
   /** Numbers beside the figure where that leaves its cells large enough, else below. */
@@ -161,15 +174,18 @@ export class View {
     figure.draw(picture, stacked ? below : beside, theme, ratio);
   }
 
-  #showControls(state: State, axes: Axes): void {
+  #showControls(state: State, axes: Axes, picture: Picture): void {
     const { spec } = this.#source;
     const parts = this.#parts;
     parts.layer.set(state.layer, axes.frame.blocks.length, String(state.layer));
     parts.head.set(state.head, axes.block.heads, String(state.head));
-    parts.row.set(this.#row, axes.rows.length, String(this.#row));
+    parts.row.set(picture.row, picture.rows.length, String(picture.row));
     parts.moment.node.hidden = spec.frames.length < 2;
     parts.moment.set(state.moment, spec.frames.length, axes.frame.step === null ? "now" : String(axes.frame.step));
-    parts.mean.set(state.mean);
+    parts.mean.set(state.mean, state.how === "max" ? "Maximum of heads" : "Mean of heads");
+    const lists = [axes.block.queries, axes.block.keys];
+    const { words, special } = axes.frame;
+    parts.options.set(state, lists.some((list) => words[list]), lists.some((list) => special[list]?.length), picture.head?.tiles !== undefined);
     parts.ablated.node.hidden = !spec.ablate;
     parts.ablated.node.disabled = !canAblate(spec, state);
     parts.ablated.set(state.ablated && canAblate(spec, state), `Switch off ${headName(state.layer, state.head)}`);
@@ -184,37 +200,37 @@ export class View {
     const parts = this.#parts;
     const name = nameOf(state);
     const missing = this.#source.waits ? "waiting for the kernel…" : "not here";
-    const shown = describe(name, axes, picture, missing);
+    const shown = describe(name, picture, missing);
     say(parts.name, name);
     say(parts.text, [axes.kind && `${axes.kind} attention`, this.#source.spec.title].filter(Boolean).join(" · "));
     say(parts.say, shown.slice(name.length + 2));
     parts.say.title = shown;
-    const size = `${axes.rows.length} rows by ${axes.columns.length} columns`;
+    const size = `${picture.rows.length} rows by ${picture.columns.length} columns`;
     parts.figure.canvas.setAttribute("aria-label", `${name}: heatmap of ${size}. ${shown}`);
     // Read out what was stepped to or locked, not everything the pointer passes.
     if (this.#hover === NOWHERE) say(parts.live, shown);
-    if (this.#theme) parts.legend.set(this.#theme, axes.predictions !== null);
+    const { figure } = parts;
+    if (this.#theme) parts.legend.set(this.#theme, reading(state, picture, figure.step, this.#pan.whole), picture.head);
   }
 
-  #showRankings(state: State, axes: Axes, theme: Theme): void {
+  #showRankings(state: State, picture: Picture, theme: Theme): void {
     const { keys, found } = this.#parts;
-    const { head } = this.#answers;
-    const row = this.#row;
-    this.#keys = head ? rankKeys(head, row) : [];
-    const current = state.query === row ? state.key : null;
-    const title = `${quoted(axes.rows[row] ?? "")} looks at`;
-    keys.set(title, keyEntries(this.#keys, axes.columns, current), head ? rowFoot(head, row) : "", theme);
-    found.node.hidden = !this.#answers.found.length || state.query === null || state.key === null;
-    if (found.node.hidden) return;
-    const cell = `${quoted(axes.rows[state.query ?? 0] ?? "")} at ${quoted(axes.columns[state.key ?? 0] ?? "")}`;
-    const seen = head && isMasked(head, state.query ?? 0, state.key ?? 0) ? `masked in ${nameOf(state)}` : "";
+    const at = this.#scene?.at;
+    const { of, row, title } = rowsRead(picture);
+    this.#keys = of ? rankKeys(of, row) : [];
+    const current = at?.query === picture.row ? at.key : null;
+    keys.set(title, of ? keyEntries(of, this.#keys, picture.columns, current) : [], of ? rowFoot(of, row) : "", theme);
+    found.node.hidden = !this.#answers.found.length || at?.query == null || at.key === null;
+    if (at?.query == null || at.key === null || found.node.hidden) return;
+    const cell = `${quoted(picture.rows[at.query] ?? "")} at ${quoted(picture.columns[at.key] ?? "")}`;
+    const seen = picture.head && isMasked(picture.head, at.query, at.key) ? `masked in ${nameOf(state)}` : "";
     found.set(`All heads, ${cell}`, headEntries(this.#answers.found, state), seen, theme);
   }
 
   #pickKey(index: number): void {
     const key = this.#keys[index]?.key;
-    if (key === undefined) return;
-    this.#set(click(this.#state, this.#row, key));
+    if (key === undefined || !this.#scene) return;
+    this.#select(click(this.#scene.at, this.#scene.picture.row, key));
   }
 
   #pickHead(index: number): void {
@@ -227,11 +243,14 @@ export class View {
     this.#redraw.soon();
   }
 
-  #fillTable(axes: Axes): void {
-    const head = this.#answers.head;
-    if (!head || head === this.#tabled) return;
+  #fillTable({ head, rows, columns, predictions, row }: Picture): void {
+    if (!head || (head === this.#tabled && !head.tiles)) return;
     this.#tabled = head;
-    this.#parts.tableBox.replaceChildren(makeTable(nameOf(this.#state), head, axes.rows, axes.columns, axes.predictions));
+    // Of a large matrix the row that is read is here, and is shown.
+    const part = head.tiles ? summed(head, [row]) : head;
+    if (!part) return;
+    const tokens = head.tiles ? [rows[row] ?? ""] : rows;
+    this.#parts.tableBox.replaceChildren(makeTable(nameOf(this.#state), part, tokens, columns, head.tiles ? null : predictions));
   }
 
   #point(event: PointerEvent): void {
@@ -240,8 +259,8 @@ export class View {
       this.#hover = hit.row === null && hit.column === null ? NOWHERE : hit;
       this.#redraw.soon();
     }
-    const state = this.#state;
-    this.#tip.show(event, hit, axesOf(this.#source.spec, state), this.#answers.head);
+    const picture = this.#scene?.picture;
+    if (picture) this.#tip.show(event, hit, picture.rows, picture.columns, picture.head);
   }
 
   #unpoint(): void {
@@ -253,10 +272,21 @@ export class View {
   #click(event: MouseEvent): void {
     const { row, column } = this.#parts.figure.hit(event);
     this.#parts.figureBox.focus({ preventScroll: true });
-    const state = this.#state;
-    if (row !== null) this.#set(click(state, row, column));
-    else if (column !== null && state.locked && state.query !== null) this.#set(click(state, state.query, column));
-    else this.#set(NOTHING);
+    const scene = this.#scene;
+    if (!scene || this.#pan.moved) return;
+    const { at } = scene;
+    if (row !== null && (event.ctrlKey || event.metaKey || event.shiftKey)) this.#addRow(scene.rows.starts[row] ?? 0);
+    else if (row !== null) this.#select(click(at, row, column));
+    else if (column !== null && at.locked && at.query !== null) this.#select(click(at, at.query, column));
+    else this.#set({ ...NOTHING, selected: [] });
+  }
+
+  /** Sum a further row, or no more; the first one is locked. */
+  #addRow(token: number): void {
+    const { query, selected } = this.#state;
+    if (query === null) return this.#set({ query: token, key: null, locked: true });
+    if (token === query) return;
+    this.#set({ locked: true, selected: selected.includes(token) ? selected.filter((other) => other !== token) : [...selected.slice(-63), token] });
   }
 
   #keydown(event: KeyboardEvent): void {
@@ -264,7 +294,7 @@ export class View {
     // The host's shortcuts must not take keys meant for the panel (an x would cut the cell).
     event.stopPropagation();
     const target = event.target;
-    if (target instanceof HTMLInputElement && event.key !== "Escape") return;
+    if ((target instanceof HTMLInputElement || target instanceof HTMLSelectElement) && event.key !== "Escape") return;
     const wish = action(event.key, event.shiftKey);
     const onButton = target instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter");
     if (!wish || onButton) return;
@@ -274,8 +304,20 @@ export class View {
 
   #act(wish: Action): void {
     if (wish.do === "play") return this.#play("heads", !this.#players.heads.on);
-    const patch = perform(wish, this.#source.spec, this.#state, { row: this.#row, key: this.#keys[0]?.key ?? 0 });
-    if ("query" in patch || "locked" in patch) this.#set(patch);
+    if (wish.do === "whole") return this.#pan.reset();
+    if (wish.do === "closer" || wish.do === "farther") return this.#pan.zoom(wish.do === "closer" ? 1 / 1.5 : 1.5, this.#focus());
+    const scene = this.#scene;
+    if (!scene) return;
+    const { row, rows, columns } = scene.picture;
+    const shown = { row, key: this.#keys[0]?.key ?? 0, rows: rows.length, columns: columns.length };
+    const patch = perform(wish, this.#source.spec, this.#state, scene.at, shown);
+    if ("query" in patch || "locked" in patch) this.#set({ ...patch, ...toTokens(scene, { ...scene.at, ...patch }) });
     else this.#step(patch);
+  }
+
+  /** Zoom about what is selected, where something is. */
+  #focus(): { row: number; column: number } | undefined {
+    const at = this.#scene?.at;
+    return at?.query == null ? undefined : { row: at.query, column: at.key ?? at.query };
   }
 }

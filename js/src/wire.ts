@@ -5,16 +5,43 @@ import { assert, type Frame } from "./model.ts";
 export const VALUE = 0;
 export const MASKED = 1;
 export const NOT_CAPTURED = 2;
+/** Left out by a threshold, or not among the strongest of its row. */
+export const HIDDEN = 3;
 
-/** Weights of one head, row by row, with a state for each. */
+/** Exact values of one row, with a state for each. */
+export interface Row {
+  weights: Float32Array;
+  states: Uint8Array;
+}
+
+/** One head, or several combined, row by row. */
 export interface Head {
   queries: number;
   keys: number;
+  /** All values and states; both empty where `tiles` has them. */
   weights: Float32Array;
   states: Uint8Array;
   /** Mean weight on the first token, where the kernel told it. */
   resting: number | null;
+  /** Ends of the colour scale; 0 and 1 where not given. */
+  low?: number;
+  high?: number;
+  /** A matrix too large to be here whole: pictures and exact rows, as they come. */
+  tiles?: { row(row: number): Row | null };
 }
+
+/** The values of a row; null while they are not here. */
+export function rowOf(head: Head, row: number): Row | null {
+  if (head.tiles) return head.tiles.row(row);
+  const start = row * head.keys;
+  return { weights: head.weights.subarray(start, start + head.keys), states: head.states.subarray(start, start + head.keys) };
+}
+
+/** Whether the values are weights: scores and logarithms have a scale of their own. */
+export const isWeights = ({ low = 0, high = 1 }: Head): boolean => low === 0 && high === 1;
+
+/** Where a value stands between the ends of the scale, 0 to 1. */
+export const shareOf = ({ low = 0, high = 1 }: Head, value: number): number => (value - low) / (high - low || 1);
 
 export interface Found {
   layer: number;
@@ -22,8 +49,8 @@ export interface Found {
   weight: number;
 }
 
-/** Where a head is kept: moment, layer, head (or "mean"). */
-export type Place = `${number}/${number}/${number | "mean"}`;
+/** Where a head is kept: moment, layer, head. */
+export type Place = `${number}/${number}/${number}`;
 
 /** Little-endian float32 from anywhere in a buffer, also where it is not aligned. */
 export function floats(view: DataView, offset: number, count: number): Float32Array {
@@ -73,30 +100,6 @@ export function tokensOf(frame: Frame, list: number): string[] {
   const tokens = frame.tokens[list];
   assert(tokens, `there is no token list ${list}`);
   return tokens;
-}
-
-/** Mean over heads, as `AttentionTrace.mean` takes it: masked counts as 0, not captured not at all. */
-export function meanHead(heads: Head[]): Head {
-  const first = heads[0];
-  assert(first, "a mean needs a head");
-  const cells = first.weights.length;
-  const weights = new Float32Array(cells);
-  const states = new Uint8Array(cells);
-  for (let i = 0; i < cells; i++) {
-    let total = 0;
-    let known = 0;
-    let state = NOT_CAPTURED;
-    for (const head of heads) {
-      const s = head.states[i]!;
-      if (s === NOT_CAPTURED) continue;
-      known++;
-      if (s === VALUE) total += head.weights[i]!;
-      state = Math.min(state, s);
-    }
-    weights[i] = known ? total / known : 0;
-    states[i] = state;
-  }
-  return { queries: first.queries, keys: first.keys, weights, states, resting: null };
 }
 
 /** Heads by falling weight on one cell; equals by layer and head, NaN last, not captured left out. */

@@ -5,13 +5,17 @@ import { canAblate, goTo, nextHead, type State } from "../src/state.ts";
 
 const tokens = [["a", "b", "c"]];
 const block = (layer: number, heads: number) => ({ kind: "decoder" as const, layer, heads, queries: 0, keys: 0 });
-const frame = { step: null, tokens, blocks: [block(0, 4), block(1, 2)], predictions: null, sent: [], planes: [], resting: [] };
+const frame = { step: null, tokens, blocks: [block(0, 4), block(1, 2)], words: [null], special: [[]], predictions: null, sent: [], planes: [], resting: [] };
 const spec: Spec = { title: "", frames: [{ ...frame, step: 5 }, frame], live: false, ablate: true, ablations: {}, note: "" };
-const state: State = { moment: 1, layer: 0, head: 3, query: null, key: null, mean: false, locked: false, ablated: false };
-const shown = { row: 2, key: 1 };
+const state: State = {
+  moment: 1, layer: 0, head: 3, query: null, key: null, mean: false, locked: false, ablated: false,
+  how: "mean", over: "layer", pinned: [], selected: [], value: "weight", words: false, hide_special: false,
+  by_weight: false, threshold: 0, top: 0, last: 0,
+};
+const shown = { row: 2, key: 1, rows: 3, columns: 3 };
 const press = (key: string, shift = false, from = state): Partial<State> => {
   const wish = action(key, shift);
-  return wish ? perform(wish, spec, from, shown) : {};
+  return wish ? perform(wish, spec, from, from, shown) : {};
 };
 
 describe("click", () => {
@@ -43,6 +47,11 @@ describe("keys", () => {
   it("Enter locks what is on show, Escape lets go", () => {
     expect(press("Enter")).toEqual({ query: 2, key: null, locked: true });
     expect(press("Escape")).toEqual(NOTHING);
+  });
+
+  it("zoom, and show all again", () => {
+    expect(["+", "-", "0"].map((key) => action(key, false)?.do)).toEqual(["closer", "farther", "whole"]);
+    expect(press("+")).toEqual({});
   });
 
   it("leave all others to the page", () => expect(action("x", false)).toBeNull());

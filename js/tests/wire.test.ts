@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import fixture from "../../tests/data/panels.json";
 import type { Frame } from "../src/model.ts";
-import { bytes, decodeFrames, floats, type Head, MASKED, meanHead, NOT_CAPTURED, rankHeads } from "../src/wire.ts";
+import { bytes, decodeFrames, floats, type Head, MASKED, NOT_CAPTURED, rankHeads } from "../src/wire.ts";
+import { combine } from "../src/lens.ts";
 
 /** Bytes at an odd place in a larger buffer, as the comm may deliver them. */
 function odd(base64: string): DataView {
@@ -53,15 +54,15 @@ describe("decodeFrames", () => {
   });
 });
 
-describe("meanHead", () => {
+describe("the mean of heads", () => {
   it("counts masked as zero and not captured not at all", () => {
-    const mean = meanHead([head([0.5, 0, 0.25, 0], [0, MASKED, 0, 2]), head([0.25, 0.5, 0, 0], [0, 0, NOT_CAPTURED, 2])]);
+    const mean = combine([head([0.5, 0, 0.25, 0], [0, MASKED, 0, 2]), head([0.25, 0.5, 0, 0], [0, 0, NOT_CAPTURED, 2])], "mean");
     expect([...mean.weights]).toEqual([0.375, 0.25, 0.25, 0]);
     expect([...mean.states]).toEqual([0, 0, 0, NOT_CAPTURED]);
   });
 
   it("lets one NaN show", () => {
-    expect(meanHead([head([Number.NaN]), head([0.5])]).weights[0]).toBeNaN();
+    expect(combine([head([Number.NaN]), head([0.5])], "mean").weights[0]).toBeNaN();
   });
 });
 

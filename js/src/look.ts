@@ -1,0 +1,140 @@
+/** The matrix on show: heads that are here put through the lens, or pictures and rows of what is too large to be. */
+
+import { combine, filtered, regroup, type ShownAxis, shownAxis } from "./lens.ts";
+import type { Source } from "./source.ts";
+import type { Axes, State } from "./state.ts";
+import { Tiles } from "./tiles.ts";
+import type { Head } from "./wire.ts";
+
+/** Cells up to which a matrix comes whole, as LARGEST in attn_widgets/panels/looking.py. */
+export const LARGEST = 1 << 17;
+const MOST_TILED = 6;
+
+export interface Look {
+  head: Head | null;
+  rows: ShownAxis;
+  columns: ShownAxis;
+}
+
+/** Heads on show: one, or those that are combined. */
+export function headsOf({ frame, block }: Axes, state: State): [number, number][] {
+  if (!state.mean) return [[state.layer, state.head]];
+  if (state.over === "pinned" && state.pinned.length) return state.pinned;
+  const heads: [number, number][] = [];
+  frame.blocks.forEach((other, layer) => {
+    const alike = other.queries === block.queries && other.keys === block.keys && other.kind === block.kind;
+    if (layer !== state.layer && !(state.over === "all" && alike)) return;
+    for (let head = 0; head < other.heads; head++) heads.push([layer, head]);
+  });
+  return heads;
+}
+
+export class Looks {
+  #source: Source;
+  #came: () => void;
+  #failed: (reason: string) => void;
+  #axes = new Map<string, [string[], ShownAxis]>();
+  #made = new Map<string, { base: Head; head: Head }>();
+  #tiled = new Map<string, Head & { tiles: Tiles }>();
+  #asked = new Set<string>();
+
+  constructor(source: Source, came: () => void, failed: (reason: string) => void) {
+    this.#source = source;
+    this.#came = came;
+    this.#failed = failed;
+  }
+
+  /** What a state shows, with null for a matrix that is not here yet and was asked for. */
+  at(state: State, axes: Axes, heads = headsOf(axes, state)): Look {
+    const rows = this.#axis(axes, axes.block.queries, axes.rows, state);
+    const columns = this.#axis(axes, axes.block.keys, axes.columns, state);
+    const base = this.#base(state, axes, heads);
+    if (!base || base.tiles) return { head: base, rows, columns };
+    const key = JSON.stringify([state.moment, heads, state.how, state.value, state.words, state.hide_special, state.threshold, state.top]);
+    const made = this.#made.get(key);
+    if (made?.base === base) return { head: made.head, rows, columns };
+    const head = filtered(regroup(base, rows, columns), state);
+    this.#made.set(key, { base, head });
+    for (const old of this.#made.keys()) if (this.#made.size > 16) this.#made.delete(old);
+    return { head, rows, columns };
+  }
+
+  /** Ask for a head before it is wanted. */
+  prefetch(state: State, axes: Axes): void {
+    const heads = headsOf(axes, state);
+    if (this.#isLarge(axes, state, heads)) this.#tiles(state, axes, heads).tiles.prefetch();
+    else if (heads[0] && heads.length === 1) this.#source.get(state.moment, ...heads[0]).catch(() => undefined);
+  }
+
+  #axis(axes: Axes, list: number, tokens: string[], { words, hide_special }: State): ShownAxis {
+    const key = `${list} ${words} ${hide_special}`;
+    const here = this.#axes.get(key);
+    if (here?.[0] === tokens) return here[1];
+    const made = shownAxis(tokens, words ? (axes.frame.words[list] ?? null) : null, hide_special ? (axes.frame.special[list] ?? null) : null);
+    this.#axes.set(key, [tokens, made]);
+    return made;
+  }
+
+  /** Whether the heads are neither here nor small enough to be sent. */
+  #isLarge({ rows, columns }: Axes, { moment, value }: State, heads: [number, number][]): boolean {
+    if (rows.length * columns.length <= LARGEST) return false;
+    return value === "score" || !heads.every(([layer, head]) => this.#source.peek(moment, layer, head));
+  }
+
+  #base(state: State, axes: Axes, heads: [number, number][]): Head | null {
+    if (this.#isLarge(axes, state, heads) && this.#source.spec.live) return this.#tiles(state, axes, heads);
+    const { moment, how } = state;
+    const value = state.value === "score" ? "score" : "weight";
+    const here = heads.map(([layer, head]) => this.#source.peek(moment, layer, head));
+    if (value === "weight" && here.every((head) => head !== undefined)) return this.#combined(state, heads, here);
+    const whole = this.#source.peekMatrix(moment, heads, how, value);
+    if (whole) return whole;
+    const one = heads.length === 1 && value === "weight" ? heads[0] : undefined;
+    const key = JSON.stringify([moment, heads, how, value]);
+    if (this.#asked.has(key)) return null;
+    this.#asked.add(key);
+    const wait = one ? this.#source.get(moment, ...one) : this.#source.matrix(moment, heads, how, value);
+    wait.then(this.#came, (error: Error) => this.#failed(error.message)).finally(() => setTimeout(() => this.#asked.delete(key), 1000));
+    return null;
+  }
+
+  #combined(state: State, heads: [number, number][], here: Head[]): Head {
+    if (here.length === 1) return here[0]!;
+    const key = JSON.stringify(["combined", state.moment, heads, state.how]);
+    const made = this.#made.get(key);
+    if (made?.base === here[0]) return made.head;
+    const head = combine(here, state.how);
+    this.#made.set(key, { base: here[0]!, head });
+    return head;
+  }
+
+  #tiles(state: State, axes: Axes, heads: [number, number][]): Head & { tiles: Tiles } {
+    const { moment, how, value, words, hide_special, threshold, top } = state;
+    const lens = { moment, heads, how, value, words, hide_special, threshold, top };
+    const key = JSON.stringify(lens);
+    let head = this.#tiled.get(key);
+    if (!head) {
+      const queries = this.#axis(axes, axes.block.queries, axes.rows, state).starts.length;
+      const keys = this.#axis(axes, axes.block.keys, axes.columns, state).starts.length;
+      const tiles = new Tiles(queries, keys, (what, more) => this.#source.askPart(what, lens, more), this.#came, this.#failed);
+      head = {
+        queries,
+        keys,
+        weights: new Float32Array(),
+        states: new Uint8Array(),
+        resting: null,
+        tiles,
+        get low() {
+          return tiles.low;
+        },
+        get high() {
+          return tiles.high;
+        },
+      };
+    }
+    this.#tiled.delete(key);
+    this.#tiled.set(key, head);
+    for (const old of this.#tiled.keys()) if (this.#tiled.size > MOST_TILED) this.#tiled.delete(old);
+    return head;
+  }
+}

@@ -1,0 +1,203 @@
+/** A matrix too large to be here whole: coded pictures of its parts and exact rows, asked for as they are needed. */
+
+import type { Rgb } from "./colours.ts";
+import { rgb } from "./colours.ts";
+import type { Layout } from "./geometry.ts";
+import type { Reply } from "./link.ts";
+import type { Theme } from "./theme.ts";
+import { bytes, floats, type Row } from "./wire.ts";
+
+/** As attn_widgets/panels/tiles.py writes them: steps of the scale, then zero, no number, hidden, masked, not captured. */
+export const TOP = 250;
+const ZERO = 251;
+const NAN = 252;
+const HIDDEN = 253;
+const MASKED = 254;
+const UNKNOWN = 255;
+
+/** Codes along a side of a tile. */
+export const SIDE = 512;
+const MOST_ROWS = 256;
+const MOST_TILES = 48;
+const AT_ONCE = 3;
+
+/** A picture of a part: `step` rows and columns to a code. */
+interface Tile {
+  canvas: HTMLCanvasElement;
+  row: number;
+  column: number;
+  rows: number;
+  columns: number;
+  step: number;
+}
+
+interface Wanted {
+  key: string;
+  row: number;
+  column: number;
+  step: number;
+}
+
+export type Ask = (what: "tile" | "row", more: Record<string, unknown>) => Promise<[Reply, DataView[]]>;
+
+export class Tiles {
+  readonly queries: number;
+  readonly keys: number;
+  low = 0;
+  high = 1;
+  #ask: Ask;
+  #came: () => void;
+  #failed: (reason: string) => void;
+  #rows = new Map<number, Row>();
+  #codes = new Map<string, { codes: Uint8Array; wanted: Wanted }>();
+  #painted = new Map<string, Tile>();
+  #paintedFor: Theme | null = null;
+  #flying = new Set<string>();
+  #refused = new Set<string>();
+
+  constructor(queries: number, keys: number, ask: Ask, came: () => void, failed: (reason: string) => void) {
+    this.queries = queries;
+    this.keys = keys;
+    this.#ask = ask;
+    this.#came = came;
+    this.#failed = failed;
+  }
+
+  /** An exact row; asked for where it is not here. */
+  row(row: number): Row | null {
+    const here = this.#rows.get(row);
+    if (here) return here;
+    this.#fetch(`row ${row}`, "row", { row }, ([, [values, states]]) => {
+      if (!values || !states) throw new Error("the kernel's answer lacks the row");
+      this.#rows.set(row, { weights: floats(values, 0, this.keys), states: bytes(states, 0, this.keys) });
+      for (const old of this.#rows.keys()) if (this.#rows.size > MOST_ROWS && old !== row) this.#rows.delete(old);
+    });
+    return null;
+  }
+
+  /** Ask for the overview before it is wanted, unless something more urgent is under way. */
+  prefetch(): void {
+    if (!this.#flying.size) this.#fetchTile(this.#overview());
+  }
+
+  /** Rows and columns to a code of the picture that a layout needs. */
+  stepFor(layout: Layout, ratio: number): number {
+    const cells = 1 / Math.min(layout.cellWidth * ratio, layout.cellHeight * ratio);
+    return 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(1, cells)) - 1e-9));
+  }
+
+  /** Ask for what a layout shows and is not here: the overview first, then what is in its window. */
+  want(layout: Layout, ratio: number): void {
+    for (const wanted of [this.#overview(), ...this.#inside(layout, this.stepFor(layout, ratio))]) {
+      if (this.#flying.size >= AT_ONCE) return;
+      this.#fetchTile(wanted);
+    }
+  }
+
+  #fetchTile(wanted: Wanted): void {
+    if (this.#codes.has(wanted.key)) return;
+    const { row, column, step } = wanted;
+    const rows: [number, number] = [row, Math.min(this.queries, row + SIDE * step)];
+    const columns: [number, number] = [column, Math.min(this.keys, column + SIDE * step)];
+    this.#fetch(wanted.key, "tile", { rows, columns, step }, ([reply, [codes]]) => {
+      if (!codes) throw new Error("the kernel's answer lacks the picture");
+      this.low = Number(reply["low"] ?? 0);
+      this.high = Number(reply["high"] ?? 1);
+      const count = Math.ceil((rows[1] - row) / step) * Math.ceil((columns[1] - column) / step);
+      this.#codes.set(wanted.key, { codes: bytes(codes, 0, count), wanted });
+      const overview = this.#overview().key;
+      for (const old of this.#codes.keys()) {
+        if (this.#codes.size <= MOST_TILES) break;
+        if (old === overview || old === wanted.key) continue;
+        this.#codes.delete(old);
+        this.#painted.delete(old);
+      }
+    });
+  }
+
+  /** Draw what is here, the coarse first; returns the step of the finest that covers the window, 0 for none. */
+  draw(context: CanvasRenderingContext2D, layout: Layout, theme: Theme, ratio: number): number {
+    if (this.#paintedFor !== theme) this.#painted.clear();
+    this.#paintedFor = theme;
+    const step = this.stepFor(layout, ratio);
+    const fine = this.#inside(layout, step);
+    context.imageSmoothingEnabled = false;
+    const whole = fine.every(({ key }) => this.#codes.has(key));
+    const overview = this.#overview();
+    if (!whole) this.#drawTile(context, overview.key, layout, theme);
+    for (const { key } of fine) this.#drawTile(context, key, layout, theme);
+    return whole ? step : this.#codes.has(overview.key) ? overview.step : 0;
+  }
+
+  #overview(): Wanted {
+    const step = 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(this.queries, this.keys) / SIDE)));
+    return { key: `${step} 0 0`, row: 0, column: 0, step };
+  }
+
+  /** Tiles of a step that the layout's window touches. */
+  #inside(layout: Layout, step: number): Wanted[] {
+    const size = SIDE * step;
+    const found: Wanted[] = [];
+    for (let row = Math.floor(layout.row0 / size) * size; row < Math.min(this.queries, layout.row0 + layout.rows); row += size) {
+      for (let column = Math.floor(layout.column0 / size) * size; column < Math.min(this.keys, layout.column0 + layout.columns); column += size) {
+        found.push({ key: `${step} ${row} ${column}`, row, column, step });
+      }
+    }
+    return found;
+  }
+
+  #drawTile(context: CanvasRenderingContext2D, key: string, layout: Layout, theme: Theme): void {
+    const held = this.#codes.get(key);
+    if (!held) return;
+    let tile = this.#painted.get(key);
+    if (!tile) {
+      const { row, column, step } = held.wanted;
+      const rows = Math.ceil((Math.min(this.queries, row + SIDE * step) - row) / step);
+      const columns = Math.ceil((Math.min(this.keys, column + SIDE * step) - column) / step);
+      tile = { canvas: paint(held.codes, rows, columns, theme), row, column, rows, columns, step };
+      this.#painted.set(key, tile);
+    }
+    // The last code of a side may stand for fewer than `step` cells; it is drawn over the edge, and clipped.
+    const x = layout.x + (tile.column - layout.column0) * layout.cellWidth;
+    const y = layout.y + (tile.row - layout.row0) * layout.cellHeight;
+    context.drawImage(tile.canvas, x, y, tile.columns * tile.step * layout.cellWidth, tile.rows * tile.step * layout.cellHeight);
+  }
+
+  #fetch(key: string, what: "tile" | "row", more: Record<string, unknown>, then: (answer: [Reply, DataView[]]) => void): void {
+    if (this.#flying.has(key) || this.#refused.has(key)) return;
+    this.#flying.add(key);
+    this.#ask(what, more)
+      .then(then)
+      .catch((error: Error) => {
+        this.#refused.add(key);
+        this.#failed(error.message);
+      })
+      .finally(() => {
+        this.#flying.delete(key);
+        this.#came();
+      });
+  }
+}
+
+/** The four bytes of each code's pixel; masked is clear, for the hatching behind it. */
+export function codeColours(theme: Pick<Theme, "palette" | "nan" | "unknown">): Uint32Array {
+  const opaque = (colour: Rgb): number => new Uint32Array(Uint8Array.of(...colour, 255).buffer)[0]!;
+  const table = new Uint32Array(256);
+  for (let code = 0; code <= TOP; code++) table[code] = opaque(theme.palette[Math.round((code / TOP) * 255)]!);
+  table[ZERO] = table[HIDDEN] = table[0]!;
+  table[NAN] = opaque(rgb(theme.nan));
+  table[UNKNOWN] = opaque(rgb(theme.unknown));
+  table[MASKED] = 0;
+  return table;
+}
+
+function paint(codes: Uint8Array, rows: number, columns: number, theme: Theme): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, columns);
+  canvas.height = Math.max(1, rows);
+  const table = codeColours(theme);
+  const pixels = new Uint32Array(rows * columns);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = table[codes[i]!]!;
+  if (pixels.length) canvas.getContext("2d")?.putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), columns, rows), 0, 0);
+  return canvas;
+}
