@@ -163,4 +163,12 @@ export default `
 .attn-grid-bar { width: 90px; height: 4px; border-radius: 2px; background: var(--attn-line); overflow: hidden; }
 .attn-grid-bar i { display: block; height: 100%; background: var(--attn-ink); }
 .attn-grid-count { min-width: 8.5em; }
+
+/* Copying, saving, and larger type for a projector (tools.ts, projector.ts). */
+.attn[data-projector=true] { zoom: 1.6; }
+.attn-tools { display: flex; flex-wrap: wrap; gap: 4px 6px; align-items: center; justify-content: flex-end; margin-left: auto; }
+.attn-tools + button.attn-last { margin-left: 0; }
+.attn-tools-said { color: var(--attn-muted); overflow-wrap: anywhere; }
+.attn-tools-said:not(:empty) { padding-right: 6px; }
+.attn-tools-said[data-well=false] { color: var(--attn-accent); }
 `;
