@@ -74,7 +74,7 @@ class SteppingPanel(Panel):
                 traits[name] = position(along, traits[name], name)
         traits.setdefault("moment", self._frames.last)
         traits.setdefault("locked", traits.get("query") is not None)
-        super().__init__(**self._content(), **traits)
+        super().__init__(**traits)
 
     def _content(self) -> dict[str, Any]:
         """Give what the live view is sent when it is made, by trait: `_spec`, and bytes where a panel has some."""

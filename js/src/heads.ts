@@ -6,7 +6,7 @@ import { mount } from "./mount.ts";
 import { View } from "./view.ts";
 
 function render({ model, el }: RenderProps<HeadModel>): () => void {
-  return mount(el, model.get("_snapshot"), (signal) => new View(model, signal).node);
+  return mount(el, model, (signal) => new View(model, signal).node);
 }
 
 export default { render } satisfies AnyWidget<HeadModel>;

@@ -1,24 +1,32 @@
-/** Puts a view into a shadow root, hides the static snapshot while it lives, and ends it cleanly. */
+/** Puts a view into a shadow root under its banner, hides the static snapshot while it lives, and ends it cleanly. */
 
+import type { AnyModel } from "@anywidget/types";
+import { Banner } from "./banner.ts";
 import { h } from "./dom.ts";
 import styles from "./styles.ts";
 
 /** A snapshot's id is made in Python; anything else does not get into a style sheet. */
 const SNAPSHOT = /^attn-[0-9a-f]+$/;
 
-export function mount(el: HTMLElement, snapshot: string, make: (signal: AbortSignal) => HTMLElement): () => void {
+/** What every panel's model has. */
+type Model = Pick<AnyModel<{ _snapshot: string }>, "get" | "on" | "off" | "send">;
+
+export function mount(el: HTMLElement, model: Model, make: (signal: AbortSignal) => HTMLElement): () => void {
   const ended = new AbortController();
   const host = h("div");
   const root = host.attachShadow({ mode: "open" });
   const sheet = h("style");
   sheet.textContent = styles;
+  const banner = new Banner(model, root, ended.signal);
+  root.append(sheet, banner.node);
   try {
-    root.append(sheet, make(ended.signal));
+    root.append(make(ended.signal));
   } catch (error) {
     const reason = h("p", { role: "alert" });
     reason.textContent = `attn_widgets: ${error instanceof Error ? error.message : String(error)}`;
     root.append(reason);
   }
+  const snapshot = model.get("_snapshot");
   if (SNAPSHOT.test(snapshot)) {
     const hide = h("style");
     hide.textContent = `#${snapshot}, .jp-OutputArea-child:has(#${snapshot}) { display: none; }`;

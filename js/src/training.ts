@@ -142,7 +142,7 @@ class TrainingView {
 }
 
 function render({ model, el }: RenderProps<TrainingModel>): () => void {
-  return mount(el, model.get("_snapshot"), (signal) => new TrainingView(model, signal).node);
+  return mount(el, model, (signal) => new TrainingView(model, signal).node);
 }
 
 export default { render } satisfies AnyWidget<TrainingModel>;
