@@ -150,7 +150,7 @@ def test_a_thousand_forged_messages_get_few_words() -> None:
 
 
 def test_heads_of_a_large_trace_come_on_request(large: Wire) -> None:
-    assert large.panel._weights == b""
+    assert len(large.panel._weights) == 4 * 100  # the head on show alone
     reply = large.ask({"id": "v-1", "ask": "head", "moment": 1, "layer": 1, "head": 3})
     assert reply is not None
     content, (weights, states) = reply
@@ -158,12 +158,6 @@ def test_heads_of_a_large_trace_come_on_request(large: Wire) -> None:
     trace = large.panel.trace
     np.testing.assert_array_equal(np.frombuffer(weights, "<f4").reshape(10, 10), trace.weights(1, 3))
     np.testing.assert_array_equal(np.frombuffer(states, np.uint8).reshape(10, 10), trace.states(1, 3))
-
-
-def test_the_mean_of_a_layer_comes_on_request(large: Wire) -> None:
-    reply = large.ask({"id": "v-2", "ask": "mean", "moment": 0, "layer": 1})
-    assert reply is not None
-    np.testing.assert_array_equal(np.frombuffer(reply[1][0], "<f4").reshape(10, 10), causal_trace(seed=1).mean(1))
 
 
 def test_the_ranking_is_the_one_that_python_finds(large: Wire) -> None:

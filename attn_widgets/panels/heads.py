@@ -15,6 +15,7 @@ from attn_widgets.panels import export, snapshot, wire
 from attn_widgets.panels.base import STATIC, Answer, Checked, PanelError
 from attn_widgets.panels.frames import Packed
 from attn_widgets.panels.looking import LookingPanel
+from attn_widgets.panels.overviews import Overviews, is_large, overviews, size_of
 from attn_widgets.trace import AttentionTrace, Predictions, head_name
 
 WHOLE = 2 << 20
@@ -81,6 +82,7 @@ class HeadPanel(LookingPanel):
     ablated = Checked(False).tag(sync=True)
     _weights = traitlets.Bytes().tag(sync=True)
     _states = traitlets.Bytes().tag(sync=True)
+    _pictures = traitlets.Bytes().tag(sync=True)
 
     def __init__(
         self,
@@ -91,29 +93,49 @@ class HeadPanel(LookingPanel):
     ) -> None:
         self._ablate = ablate
         self._ablations: dict[str, dict[str, Any]] = {}
+        self._start = options.get("layer", 0), options.get("head", 0)
         super().__init__(trace, **options)
 
     def _content(self) -> dict[str, Any]:
         if self._ablate is not None:
             self._switch_off_ahead(AHEAD)
-        everything = self._frames.everything()
-        packed = self._frames.pack(everything if self._frames.nbytes <= WHOLE else [[] for _ in everything])
-        spec = self._describe(packed.frames, live=True)
-        return {"_spec": spec, "_weights": packed.weights, "_states": packed.states}
+        chosen, large = self._sent_first()
+        packed, pictures = self._frames.pack(chosen), overviews(self.trace, self._frames.last, large)
+        spec = self._describe(packed.frames, live=True, pictures=pictures)
+        return {
+            "_spec": spec, "_weights": packed.weights, "_states": packed.states, "_pictures": pictures.codes,
+        }  # fmt: skip
 
-    def _describe(self, frames: list[dict[str, Any]], *, live: bool, note: str = "") -> dict[str, Any]:
+    def _sent_first(self) -> tuple[list[list[int]], list[tuple[int, int]]]:
+        """Choose what is sent with the panel: all heads of a small trace, else the one on show, perhaps a picture."""
+        everything = self._frames.everything()
+        if self._frames.nbytes <= WHOLE:
+            return everything, []
+        chosen: list[list[int]] = [[] for _ in everything]
+        shown = (self.layer, self.head) if "layer" in self._trait_values else self._start
+        heads = list(self.trace.iter_heads())
+        if shown not in heads:  # refused a moment later, when the traits are set
+            return chosen, []
+        if is_large(self.trace, shown[0]):
+            return chosen, [shown]
+        chosen[-1] = [heads.index(shown)]
+        return chosen, []
+
+    def _describe(
+        self, frames: list[dict[str, Any]], *, live: bool, note: str = "", pictures: Overviews | None = None
+    ) -> dict[str, Any]:
         return {
             **super()._describe(frames, live=live, note=note),
+            "pictures": [] if pictures is None else pictures.spec,
             "ablate": self._ablate is not None if live else bool(self._ablations),
             "ablations": self._ablations.copy(),
         }
 
     def answers(self) -> Mapping[str, Callable[[dict[str, Any]], Answer]]:
-        """Name what the page may ask: a head, a layer's mean, a ranking of heads, a head switched off."""
+        """Name what the page may ask besides: a head, a ranking of heads, a head switched off."""
         return {
             **super().answers(),
             "head": self._answer_head,
-            "mean": self._answer_mean,
             "find": self._answer_find,
             "ablate": self._answer_ablate,
         }
@@ -122,11 +144,6 @@ class HeadPanel(LookingPanel):
         moment, layer, head = self._asked(content, "moment", "layer", "head")
         block = self._frames.block(moment, layer)
         return {"resting": wire.head_resting(block, head)}, list(wire.pack_head(block, head))
-
-    def _answer_mean(self, content: dict[str, Any]) -> Answer:
-        moment, layer = self._asked(content, "moment", "layer")
-        trace = self._frames.traces[moment]
-        return {"resting": None}, [wire.weight_bytes(trace.mean(layer)), wire.state_bytes(trace.mean_states(layer))]
 
     def _answer_find(self, content: dict[str, Any]) -> Answer:
         moment, query, key = self._asked(content, "moment", "query", "key")
@@ -174,7 +191,8 @@ class HeadPanel(LookingPanel):
         path
             Written whole or not at all.
         budget
-            Largest size in bytes; heads and moments beyond it are left out, and the page says so.
+            Largest size in bytes; heads and moments beyond it are left out, and the page says so. Heads
+            of long texts that do not fit exactly are kept as pictures.
 
         Raises
         ------
@@ -186,13 +204,33 @@ class HeadPanel(LookingPanel):
         fixed = len(self._written(self._nothing_packed(), "")) + NOTE_BYTES
         room = (budget - fixed) * 3 // 4  # base64 makes four characters of three bytes
         chosen = self._frames.within(room, self.layer)
+        if chosen[-1] != self._frames.everything()[-1] and is_large(self.trace, self.layer):
+            return self._write_pictures(path, room, budget)
         if not any(chosen):
             raise PanelError(f"budget={budget} does not hold one head; the page needs at least {fixed} bytes besides")
         return export.write_page(path, self._written(self._frames.pack(chosen), self._left_out(chosen, budget)))
 
-    def _written(self, packed: Packed, note: str) -> str:
-        spec = self._describe(packed.frames, live=False, note=note)
-        return self._page("heads.js", spec, {"_weights": packed.weights, "_states": packed.states})
+    def _write_pictures(self, path: str | os.PathLike[str], room: int, budget: int) -> Path:
+        """Write a page with pictures of as many heads as there is room for, the nearest layers first."""
+        sizes = [(len(block.query_tokens), len(block.key_tokens)) for block in self.trace.blocks]
+        heads: list[tuple[int, int]] = []
+        for layer, head in sorted(self.trace.iter_heads(), key=lambda at: (abs(at[0] - self.layer), at)):
+            room -= size_of(*sizes[layer])
+            if room < 0:
+                break
+            heads.append((layer, head))
+        if not heads:
+            raise PanelError(f"budget={budget} does not hold the picture of one head")
+        count = sum(1 for _ in self.trace.iter_heads())
+        note = f"Of {count} heads this page keeps {len(heads)}, as pictures; exact numbers are in the notebook."
+        return export.write_page(
+            path, self._written(self._nothing_packed(), note, overviews(self.trace, self._frames.last, sorted(heads)))
+        )
+
+    def _written(self, packed: Packed, note: str, pictures: Overviews | None = None) -> str:
+        spec = self._describe(packed.frames, live=False, note=note, pictures=pictures)
+        codes = b"" if pictures is None else pictures.codes
+        return self._page("heads.js", spec, {"_weights": packed.weights, "_states": packed.states, "_pictures": codes})
 
     def _left_out(self, chosen: Sequence[Sequence[int]], budget: int) -> str:
         """One line that says what a page does without."""

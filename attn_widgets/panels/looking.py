@@ -13,6 +13,7 @@ import traitlets
 from attn_widgets.panels import tiles, wire
 from attn_widgets.panels.base import Answer, Checked, PanelError
 from attn_widgets.panels.lens import Lens, Matrix
+from attn_widgets.panels.overviews import LARGEST
 from attn_widgets.panels.stepping import SteppingPanel
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -21,9 +22,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "value": ("weight", "score", "log"),
 }
 MOST_PINNED, MOST_SELECTED = 8, 64
-LARGEST = 1 << 17
-"""Cells up to which a matrix is sent exactly; larger ones as pictures, with exact rows."""
-
 MOST_CODES = 1 << 20
 """Cells of one picture."""
 

@@ -82,7 +82,8 @@ export class Looks {
   }
 
   #base(state: State, axes: Axes, heads: [number, number][]): Head | null {
-    if (this.#isLarge(axes, state, heads) && this.#source.spec.live) return this.#tiles(state, axes, heads);
+    const large = this.#isLarge(axes, state, heads);
+    if (large && (this.#source.spec.live || this.#picture(state, heads))) return this.#tiles(state, axes, heads);
     const { moment, how } = state;
     const value = state.value === "score" ? "score" : "weight";
     const here = heads.map(([layer, head]) => this.#source.peek(moment, layer, head));
@@ -96,6 +97,14 @@ export class Looks {
     const wait = one ? this.#source.get(moment, ...one) : this.#source.matrix(moment, heads, how, value);
     wait.then(this.#came, (error: Error) => this.#failed(error.message)).finally(() => setTimeout(() => this.#asked.delete(key), 1000));
     return null;
+  }
+
+  /** The picture that was sent of a head as it is, through no lens. */
+  #picture(state: State, heads: [number, number][]): Uint8Array | null {
+    const { moment, value, words, hide_special, threshold, top } = state;
+    const [one] = heads;
+    const plain = value === "weight" && !words && !hide_special && !threshold && !top;
+    return one && heads.length === 1 && plain ? this.#source.picture(moment, ...one) : null;
   }
 
   #combined(state: State, heads: [number, number][], here: Head[]): Head {
@@ -117,6 +126,8 @@ export class Looks {
       const queries = this.#axis(axes, axes.block.queries, axes.rows, state).starts.length;
       const keys = this.#axis(axes, axes.block.keys, axes.columns, state).starts.length;
       const tiles = new Tiles(queries, keys, (what, more) => this.#source.askPart(what, lens, more), this.#came, this.#failed);
+      const picture = this.#picture(state, heads);
+      if (picture) tiles.seed(picture);
       head = {
         queries,
         keys,

@@ -47,6 +47,8 @@ export interface Spec {
   /** Whether heads can be switched off. */
   ablate: boolean;
   ablations: Record<string, Ablation>;
+  /** Heads sent as pictures, in the order of their bytes. */
+  pictures?: { moment: number; layer: number; head: number; size: number }[];
   note: string;
 }
 
@@ -73,6 +75,7 @@ export interface HeadModel {
   _spec: Spec;
   _weights: DataView;
   _states: DataView;
+  _pictures?: DataView;
   _snapshot: string;
 }
 

@@ -14,6 +14,7 @@ export class Source {
   readonly spec: Spec;
   #link: Link;
   #sent: Map<Place, Head>;
+  #pictures: DataView | undefined;
   #asked = new Map<string, Head>();
   #waiting = new Map<string, Promise<Head>>();
 
@@ -21,7 +22,18 @@ export class Source {
   constructor(model: Model, signal: AbortSignal, refused: (reason: string) => void) {
     this.spec = model.get("_spec");
     this.#link = new Link(model, this.spec.live, signal, refused);
+    this.#pictures = model.get("_pictures");
     this.#sent = decodeFrames(this.spec.frames, model.get("_weights"), model.get("_states"));
+  }
+
+  /** Codes of a head that was sent as a picture. */
+  picture(moment: number, layer: number, head: number): Uint8Array | null {
+    let at = 0;
+    for (const each of this.spec.pictures ?? []) {
+      if (each.moment === moment && each.layer === layer && each.head === head && this.#pictures) return bytes(this.#pictures, at, each.size);
+      at += each.size;
+    }
+    return null;
   }
 
   /** Whether the kernel owes an answer. */

@@ -75,6 +75,12 @@ export class Tiles {
     return null;
   }
 
+  /** Take the picture of all of it that came with the panel. */
+  seed(codes: Uint8Array): void {
+    const wanted = this.#overview();
+    this.#codes.set(wanted.key, { codes, wanted });
+  }
+
   /** Ask for the overview before it is wanted, unless something more urgent is under way. */
   prefetch(): void {
     if (!this.#flying.size) this.#fetchTile(this.#overview());
