@@ -16,7 +16,7 @@ import torch
 
 from attn_widgets.comparison.grid import CONTENDERS, COURSES, Cell
 from attn_widgets.config import GenerateConfig, ModelConfig, TrainConfig
-from attn_widgets.errors import ConfigError
+from attn_widgets.errors import AttnError, ConfigError
 from attn_widgets.generation.beam import translate
 from attn_widgets.generation.decode import generate_tokens
 from attn_widgets.generation.tasks import TaskScore, score_task
@@ -26,7 +26,7 @@ from attn_widgets.text.corpus import task_corpus
 from attn_widgets.text.metrics import score
 from attn_widgets.text.pair_files import PairFiles
 from attn_widgets.text.pairs import encode_pairs
-from attn_widgets.text.tasks import Task, make_task
+from attn_widgets.text.tasks import Task, make_task, pieces
 from attn_widgets.text.tokenizers import Tokenizer, train_tokenizer
 from attn_widgets.training import fit
 from attn_widgets.training.counting import score_counts
@@ -50,14 +50,26 @@ def run_cell(cell: Cell, folder: Path) -> dict[str, Any]:
     -------
     dict
         JSON-ready: the cell, its `TaskScore`, number of parameters, seconds of training, tokens per second of training
-        (predicted ones) and of generation.
+        (predicted ones) and of generation. Of a cell that failed, for example because its loss was not finite: the
+        cell, and the reason as ``failed``.
     """
-    task = make_task(cell.task)
-    options = _options(cell)
-    found = _template(task) if not options else _trained(cell, task, options)
+    try:
+        found = _measured(cell)
+    except Exception as error:  # whatever it is, the other cells go on
+        found = {"failed": _reason(error)}
     result = {**cell._asdict(), **found}
     write_file(folder / f"{cell.name}.json", json.dumps(result, indent=1).encode())
     return result
+
+
+def _measured(cell: Cell) -> dict[str, Any]:
+    task, options = make_task(cell.task), _options(cell)
+    return _trained(cell, task, options) if options else _template(task)
+
+
+def _reason(error: Exception) -> str:
+    told = str(error) if isinstance(error, AttnError) else f"{type(error).__name__}: {error}"
+    return " ".join(told.split())
 
 
 def _options(cell: Cell) -> dict[str, Any]:
@@ -124,16 +136,25 @@ def _template(task: Task) -> dict[str, Any]:
     templates = _frames(texts)
     learnt = time.perf_counter() - began
     count = len(templates.frames) if templates else 0
-    predicted = [_completed(templates, task.joined(item.source)) for item in task.test]
+    written = write_templates(templates, task)
     seconds = time.perf_counter() - began - learnt
-    accuracy, groups = score(task, _as_written(task, predicted))
+    accuracy, groups = score(task, written)
     told = TaskScore(task.name, task.metric, accuracy, len(task.test), groups, {})
-    tokens = sum(len(text.split()) for text in predicted)
     return {
         "score": asdict(told), "parameters": count, "seconds": learnt,
-        "train_tokens_per_second": sum(len(item.target.split()) for item in task.train) / learnt,
-        "generate_tokens_per_second": tokens / seconds,
+        "train_tokens_per_second": count_tokens(task, [item.target for item in task.train]) / learnt,
+        "generate_tokens_per_second": count_tokens(task, written) / seconds,
     }  # fmt: skip
+
+
+def write_templates(templates: Templates | None, task: Task) -> list[str]:
+    """Answer the test items of a task with templates; '' where none fits."""
+    return _as_written(task, [_completed(templates, task.joined(item.source)) for item in task.test])
+
+
+def count_tokens(task: Task, answers: Sequence[str]) -> int:
+    """Tokens of answers, as the task counts them: none of the questions'."""
+    return sum(len(pieces(text, task.tokenizer)) for text in answers if text)
 
 
 def _frames(texts: Sequence[str]) -> Templates | None:

@@ -120,24 +120,31 @@ class Cell(NamedTuple):
 
 
 def cells(tasks: Sequence[str], contenders: Sequence[str], seeds: int, *, quick: bool) -> list[Cell]:
-    """List the cells of a comparison, so that the first seed of all comes first.
+    """List the cells of a comparison, so that the first seed of all comes first; what is given twice counts once.
 
     Raises
     ------
     ConfigError
-        For a task or a model that is not among them.
+        For a task or a model that is not among them, or a model that takes part in none of the tasks.
     """
     for flag, given, known in (("--tasks", tasks, COURSES), ("--models", contenders, CONTENDERS)):
         for name in given:
-            if name not in known:
+            if name not in list(known):  # a list compares with anything
                 raise ConfigError(f"{flag} {name}: no such one to compare; there are {', '.join(known)}")
+    chosen, models = list(dict.fromkeys(tasks)) or list(COURSES), list(dict.fromkeys(contenders))
+    for name in models:
+        if not any(is_on(CONTENDERS[name], task) for task in chosen):
+            raise ConfigError(
+                f"--models {name!r} takes part in {', '.join(CONTENDERS[name].only)} alone; given the tasks "
+                f"{', '.join(chosen)}: add one of its own, or leave it out"
+            )
     found = []
     for seed in range(seeds):
-        for task in tasks or COURSES:
-            course = COURSES[task]
-            for name in contenders or CONTENDERS:
+        for task in chosen:
+            steps = COURSES[task].steps
+            for name in models or CONTENDERS:
                 if is_on(CONTENDERS[name], task):
-                    found.append(Cell(task, name, seed, max(10, course.steps // QUICK) if quick else course.steps))
+                    found.append(Cell(task, name, seed, max(10, steps // QUICK) if quick else steps))
     return found
 
 

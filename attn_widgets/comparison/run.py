@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from attn_widgets.comparison.cell import run_cell, work_alone
 from attn_widgets.comparison.grid import Cell
+from attn_widgets.comparison.results import Row, read_result
 from attn_widgets.comparison.table import Comparison
+from attn_widgets.errors import ConfigError, RunError
+
+Done = Callable[[Cell, Row, int], None]
 
 
-def run_cells(
-    wanted: Sequence[Cell], folder: Path, *, processes: int, done: Callable[[Cell, dict[str, Any], int], None]
-) -> Comparison:
+def run_cells(wanted: Sequence[Cell], folder: Path, *, processes: int, done: Done) -> Comparison:
     """Run the cells whose results are not in `folder` yet.
 
     Parameters
@@ -29,30 +30,58 @@ def run_cells(
     processes
         Cells at a time, each with one thread: small models gain nothing from more.
     done
-        Called with a cell that was just finished, its result, and how many are left.
+        Called with a cell that was just finished, its result, and how many are left. A cell that failed is kept with
+        its reason instead, and the others go on.
 
     Raises
     ------
+    ConfigError
+        When `folder` cannot be one.
+    RunError
+        When a result in it is damaged, no result can be written into it, or a process was ended from outside.
     KeyboardInterrupt
         When interrupted; what is finished is in `folder`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    left = [cell for cell in wanted if _read(folder, cell) is None]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        line = f"--folder {folder} is no folder and cannot become one ({error.strerror}); give another"
+        raise ConfigError(line) from error
+    left = [cell for cell in wanted if read_result(folder, cell) is None]
     if left:
-        with _pool(min(processes, len(left))) as pool:
-            waiting: dict[Future[dict[str, Any]], Cell] = {pool.submit(run_cell, cell, folder): cell for cell in left}
-            while waiting:
-                finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    done(waiting.pop(future), future.result(), len(waiting))
+        try:
+            _run(left, folder, min(processes, len(left)), done)
+        except BrokenProcessPool as error:
+            raise RunError(
+                "a process of the comparison was ended from outside, perhaps for lack of memory; what is finished is "
+                f"kept in {folder}, and the same command goes on: try it with --processes 1"
+            ) from error
     return gather(wanted, folder)
+
+
+def _run(left: Sequence[Cell], folder: Path, processes: int, done: Done) -> None:
+    with _pool(processes) as pool:
+        waiting: dict[Future[Row], Cell] = {pool.submit(run_cell, cell, folder): cell for cell in left}
+        while waiting:
+            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                cell, result = waiting.pop(future), _result(future, folder)
+                if "failed" not in result:
+                    done(cell, result, len(waiting))
+
+
+def _result(future: Future[Row], folder: Path) -> Row:
+    try:
+        return future.result()
+    except OSError as error:
+        line = f"no result can be written into {folder} ({error.strerror}); give another --folder"
+        raise RunError(line) from error
 
 
 def gather(wanted: Sequence[Cell], folder: Path) -> Comparison:
     """Put the results of the finished cells together."""
-    found = [(cell, _read(folder, cell)) for cell in wanted]
-    results = [result for _, result in found if result is not None]
-    return Comparison(results, [cell.name for cell, result in found if result is None])
+    found = [(cell, read_result(folder, cell)) for cell in wanted]
+    return Comparison.of([row for _, row in found if row], [cell.name for cell, row in found if row is None])
 
 
 @contextmanager
@@ -67,11 +96,3 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
-
-
-def _read(folder: Path, cell: Cell) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads((folder / f"{cell.name}.json").read_bytes())
-    except (OSError, ValueError):
-        return None
-    return found

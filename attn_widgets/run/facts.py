@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import math
-from collections.abc import Mapping
 from pathlib import Path
 
 from attn_widgets.history import History
@@ -33,13 +31,3 @@ def facts(folder: Path, described: Description, history: History | None) -> dict
             f"{best.nats_per_character:.3f} nats per character, at step {best.step}"
         )
     return lines
-
-
-def as_table(lines: Mapping[str, str]) -> str:
-    """Write HTML without colours of its own, so that it reads in light and dark."""
-    left = 'style="text-align:left"'
-    rows = (
-        f"<tr><th {left}>{html.escape(name)}</th><td {left}>{html.escape(text)}</td></tr>"
-        for name, text in lines.items()
-    )
-    return f"<table>{''.join(rows)}</table>"

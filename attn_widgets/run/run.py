@@ -20,13 +20,14 @@ from attn_widgets.generation.tasks import TaskScore
 from attn_widgets.history import History
 from attn_widgets.models import make_model
 from attn_widgets.run.encoders import TextReader, write_read
-from attn_widgets.run.facts import as_table, facts
+from attn_widgets.run.facts import facts
 from attn_widgets.run.files import CorpusNote, Description, find_run, read_description, read_history, write_description
 from attn_widgets.run.given import as_texts, options_of
 from attn_widgets.run.moments import read_moments
 from attn_widgets.run.pairs import answered, write_answer
 from attn_widgets.run.scores import kept_skills, missing_skills, task_score
 from attn_widgets.run.texts import trace_ids, write_on
+from attn_widgets.tables import as_html
 from attn_widgets.text.corpus import Corpus
 from attn_widgets.text.encoder_corpus import without_masks
 from attn_widgets.text.sentences import skill_items
@@ -225,7 +226,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         history = self.history if pointers(self.folder) else None
-        return as_table(facts(self.folder, self._described, history))
+        return as_html([*facts(self.folder, self._described, history).items()], heads="column")
 
     def _encode(self, text: str) -> tuple[np.ndarray, list[str]]:
         """Ids of a text to trace, with the start token, and notes: what the vocabulary lacks, what did not fit."""
