@@ -26,6 +26,13 @@ def test_words_that_differ_are_paired() -> None:
     assert not found.trivial
 
 
+def test_words_written_alike_are_paired_beside_one_too_many() -> None:
+    assert align(DOG, (*DOGS[:4], "old", *DOGS[4:])).labels() == (
+        "The", "dog / dogs", "near", "the", "old", "boats / boat", "barks / bark",
+    )  # fmt: skip
+    assert align((" a cat",), (" the", " cats")).labels() == (" a cat", " the", " cats")
+
+
 @pytest.mark.parametrize(
     ("left", "right", "pairs"),
     [

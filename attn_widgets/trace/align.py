@@ -36,6 +36,9 @@ NOWHERE = -1
 _EXACT = 1 << 20
 """Pairs of tokens up to which frequent tokens are looked at like others; beyond it would take seconds."""
 
+_ALIKE = 1 << 14
+"""Pairs of tokens up to which those written alike are looked for."""
+
 Pair = tuple[int, int]
 
 
@@ -93,8 +96,9 @@ class Alignment:
 def align(left: Sequence[str], right: Sequence[str]) -> Alignment:
     """Pair the tokens of two texts, in order.
 
-    Equal tokens are paired (the longest runs first, `difflib`); as many others between them
-    as on the other side are paired as replaced; the rest has no counterpart.
+    Equal tokens are paired (the longest runs first, `difflib`). Between them, as many others as
+    on the other side are paired as replaced; of unequal numbers those that are written alike
+    (``boats``, ``boat``). The rest has no counterpart.
     """
     one, other = tuple(left), tuple(right)
     start, end = _shared(one, other)
@@ -106,9 +110,42 @@ def align(left: Sequence[str], right: Sequence[str]) -> Alignment:
         if how == "equal" or len(rows) == len(columns):
             pairs += zip(rows, columns, strict=True)
         else:
-            pairs += [(row, NOWHERE) for row in rows] + [(NOWHERE, column) for column in columns]
+            pairs += _pair_alike(one, other, rows, columns)
     pairs += [(len(one) - back, len(other) - back) for back in range(end, 0, -1)]
     return Alignment(one, other, tuple(pairs))
+
+
+def _pair_alike(left: tuple[str, ...], right: tuple[str, ...], rows: range, columns: range) -> list[Pair]:
+    """Pair tokens that share at least half of their letters, in order, as many letters as can be (Needleman–Wunsch)."""
+    best = np.zeros((len(rows) + 1, len(columns) + 1))
+    alike = np.zeros((len(rows), len(columns)))
+    small = alike.size <= _ALIKE
+    for i in reversed(range(len(rows) if small else 0)):
+        for j in reversed(range(len(columns))):
+            alike[i, j] = _likeness(left[rows[i]], right[columns[j]])
+            best[i, j] = max(best[i + 1, j], best[i, j + 1], best[i + 1, j + 1] + alike[i, j])
+    pairs: list[Pair] = []
+    i = j = 0
+    while i < len(rows) or j < len(columns):
+        inside = i < len(rows) and j < len(columns)
+        if inside and alike[i, j] > 0 and best[i, j] == best[i + 1, j + 1] + alike[i, j]:
+            pairs.append((rows[i], columns[j]))
+            i, j = i + 1, j + 1
+        elif j == len(columns) or (i < len(rows) and best[i, j] == best[i + 1, j]):
+            pairs.append((rows[i], NOWHERE))
+            i += 1
+        else:
+            pairs.append((NOWHERE, columns[j]))
+            j += 1
+    return pairs
+
+
+def _likeness(left: str, right: str) -> float:
+    """Share of letters at the start that two tokens have in common; 0 below a half."""
+    one, other = left.strip()[:40].casefold(), right.strip()[:40].casefold()
+    common = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+    share = common / max(len(one), len(other), 1)
+    return share if share >= 0.5 else 0.0
 
 
 def _shared(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[int, int]:

@@ -1,0 +1,250 @@
+/** One of the three matrices of a comparison, on a canvas of its own. */
+
+import { diverging, inkOn, signedLevel } from "./colours.ts";
+import { type Axis, reduce } from "./comparemodel.ts";
+import { clamp, columnMiddle, hit, type Hit, type Layout, rowMiddle } from "./geometry.ts";
+import { paintMatrix } from "./heatmap.ts";
+import { fit } from "./text.ts";
+import type { Theme } from "./theme.ts";
+import { type Head, VALUE } from "./wire.ts";
+
+const LONGEST_LABEL = 96;
+const LARGEST_CELL = 30;
+const READABLE = 13;
+const TALL = 420;
+/** Between the row labels and the cells. */
+export const GAP = 8;
+/** Cells from this size on show what is special about them. */
+const ROOMY = 9;
+
+/** What one canvas shows. */
+export interface Sheet {
+  head: Head | null;
+  step: number;
+  rows: Axis;
+  columns: Axis;
+  /** Rows and columns that this side lacks. */
+  missing: { rows: number[]; columns: number[] };
+  signed: boolean;
+  row: number;
+  column: number | null;
+  locked: boolean;
+  /** Whether row labels stand here, or only on the first canvas. */
+  labelled: boolean;
+}
+
+export class Matrix {
+  readonly canvas = document.createElement("canvas");
+  /** How many cells a side each drawn cell stands for. */
+  step = 1;
+  #context = this.canvas.getContext("2d");
+  #layout: Layout | null = null;
+  #painted: { head: Head; key: string; canvas: HTMLCanvasElement } | null = null;
+  #labels = new Map<string, string>();
+
+  hit(event: MouseEvent): Hit {
+    const box = this.canvas.getBoundingClientRect();
+    return this.#layout ? hit(this.#layout, event.clientX - box.left, event.clientY - box.top) : { row: null, column: null };
+  }
+
+  /** Widest label of an axis, in a font. */
+  widest(axis: Axis, theme: Theme): number {
+    const context = this.#context;
+    if (!context) return 40;
+    setFont(context, 12, false, theme);
+    const most = axis.labels.length > 400 ? axis.labels.filter((_, i) => i % 8 === 0) : axis.labels;
+    return most.reduce((width, label) => Math.max(width, context.measureText(this.#label(label)).width), 16);
+  }
+
+  draw(sheet: Sheet, layout: Layout, theme: Theme, ratio: number): void {
+    this.#layout = layout;
+    const { canvas } = this;
+    canvas.width = Math.ceil(layout.width * ratio);
+    canvas.height = Math.ceil(layout.height * ratio);
+    canvas.style.width = `${layout.width}px`;
+    canvas.style.height = `${layout.height}px`;
+    canvas.dataset["cells"] = [layout.x, layout.y, layout.cellWidth, layout.cellHeight].join(" ");
+    const context = this.#context;
+    if (!context) return;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, layout.width, layout.height);
+    this.#drawCells(context, sheet, layout, theme, ratio);
+    this.#drawMissing(context, sheet, layout, theme);
+    this.#drawLabels(context, sheet, layout, theme);
+    if (sheet.head) this.#drawSelection(context, sheet, layout, theme);
+  }
+
+  #drawCells(context: CanvasRenderingContext2D, sheet: Sheet, layout: Layout, theme: Theme, ratio: number): void {
+    context.strokeStyle = theme.line;
+    context.lineWidth = 1;
+    const [wide, high] = [layout.cellWidth * layout.columns, layout.cellHeight * layout.rows];
+    context.strokeRect(layout.x - 0.5, layout.y - 0.5, wide + 1, high + 1);
+    if (!sheet.head) return;
+    // No smaller than a pixel of the screen: otherwise rows and columns would be skipped.
+    const cell = Math.min(layout.cellWidth, layout.cellHeight) * sheet.step;
+    const by = Math.ceil(1 / Math.max(cell * ratio, 0.02));
+    this.step = sheet.step * by;
+    const key = [layout.cellWidth, layout.cellHeight, theme.mode, theme.surface, ratio, by].join();
+    if (this.#painted?.head !== sheet.head || this.#painted.key !== key) {
+      this.#painted = { head: sheet.head, key, canvas: paint(reduce(sheet.head, by), sheet.signed, this.step, layout, theme, ratio) };
+    }
+    const { canvas } = this.#painted;
+    context.save();
+    context.beginPath();
+    context.rect(layout.x, layout.y, wide, high);
+    context.clip();
+    context.drawImage(canvas, layout.x, layout.y, canvas.width / ratio, canvas.height / ratio);
+    context.restore();
+  }
+
+  /** Rows and columns without a counterpart: an empty band, struck through. */
+  #drawMissing(context: CanvasRenderingContext2D, { missing }: Sheet, layout: Layout, theme: Theme): void {
+    const [wide, high] = [layout.cellWidth * layout.columns, layout.cellHeight * layout.rows];
+    context.fillStyle = theme.surface;
+    for (const row of missing.rows) context.fillRect(layout.x, rowMiddle(layout, row) - layout.cellHeight / 2, wide, layout.cellHeight);
+    for (const column of missing.columns) context.fillRect(columnMiddle(layout, column) - layout.cellWidth / 2, layout.y, layout.cellWidth, high);
+    context.beginPath();
+    for (const row of missing.rows) {
+      context.moveTo(layout.x, rowMiddle(layout, row));
+      context.lineTo(layout.x + wide, rowMiddle(layout, row));
+    }
+    for (const column of missing.columns) {
+      context.moveTo(columnMiddle(layout, column), layout.y);
+      context.lineTo(columnMiddle(layout, column), layout.y + high);
+    }
+    context.strokeStyle = theme.unknown;
+    context.lineWidth = 1;
+    context.stroke();
+  }
+
+  #drawLabels(context: CanvasRenderingContext2D, sheet: Sheet, layout: Layout, theme: Theme): void {
+    context.textBaseline = "middle";
+    const gone = { rows: new Set(sheet.missing.rows), columns: new Set(sheet.missing.columns) };
+    const look = (chosen: boolean, absent: boolean): void => {
+      setFont(context, layout.font, chosen, theme);
+      context.fillStyle = chosen ? theme.ink : theme.muted;
+      context.globalAlpha = absent && !chosen ? 0.55 : 1;
+    };
+    sheet.columns.labels.forEach((label, column) => {
+      if (!isShown(column, sheet.column, layout.columnStep)) return;
+      look(column === sheet.column, gone.columns.has(column));
+      context.save();
+      context.translate(columnMiddle(layout, column), layout.y - 6);
+      context.rotate(-Math.PI / 2);
+      context.textAlign = "left";
+      context.fillText(this.#label(label), 0, 0.5);
+      context.restore();
+    });
+    context.textAlign = "right";
+    if (sheet.labelled) {
+      sheet.rows.labels.forEach((label, row) => {
+        if (!isShown(row, sheet.row, layout.rowStep)) return;
+        look(row === sheet.row, gone.rows.has(row));
+        context.fillText(this.#label(label), layout.x - 7, rowMiddle(layout, row));
+      });
+    }
+    context.globalAlpha = 1;
+  }
+
+  #drawSelection(context: CanvasRenderingContext2D, sheet: Sheet, layout: Layout, theme: Theme): void {
+    const { row, column } = sheet;
+    if (row >= layout.rows) return;
+    const y = layout.y + row * layout.cellHeight;
+    context.strokeStyle = theme.ink;
+    context.lineWidth = sheet.locked ? 1.5 : 1;
+    context.strokeRect(layout.x - 0.5, y - 0.5, layout.cellWidth * layout.columns, layout.cellHeight);
+    if (layout.cellWidth >= 29 && sheet.step === 1) this.#drawNumbers(context, sheet, layout, theme);
+    if (column === null || column >= layout.columns) return;
+    context.lineWidth = 2;
+    context.strokeStyle = layout.cellHeight >= ROOMY ? theme.accent : theme.ink;
+    context.strokeRect(layout.x + column * layout.cellWidth - 1, y - 1, layout.cellWidth + 1, layout.cellHeight + 1);
+  }
+
+  /** The numbers of the row that is read, in its cells. */
+  #drawNumbers(context: CanvasRenderingContext2D, sheet: Sheet, layout: Layout, theme: Theme): void {
+    const { head, row, signed } = sheet;
+    if (!head) return;
+    setFont(context, 10, false, theme);
+    context.textAlign = "center";
+    const palette = signed ? diverging[theme.mode] : theme.palette;
+    for (let column = 0; column < head.keys; column++) {
+      const weight = head.weights[row * head.keys + column]!;
+      if (head.states[row * head.keys + column] !== VALUE || !(Math.abs(weight) >= 0.005) || Math.abs(weight) >= 9.5) continue;
+      const colour = palette[signed ? signedLevel(weight) : signedLevel(2 * weight - 1)];
+      context.fillStyle = colour ? inkOn(colour) : theme.ink;
+      const text = Math.abs(weight).toFixed(2).replace(/^0/, "");
+      context.fillText(`${signed && weight > 0 ? "+" : weight < 0 ? "−" : ""}${text}`, columnMiddle(layout, column), rowMiddle(layout, row) + 0.5);
+    }
+  }
+
+  #label(token: string): string {
+    const context = this.#context;
+    let label = this.#labels.get(token);
+    if (label === undefined) {
+      label = context ? fit(token, LONGEST_LABEL, (text) => context.measureText(text).width) : token;
+      if (this.#labels.size > 10_000) this.#labels.clear();
+      this.#labels.set(token, label);
+    }
+    return label;
+  }
+}
+
+/** Every so many labels, and the chosen one with room around it. */
+const isShown = (at: number, chosen: number | null, step: number): boolean =>
+  at === chosen || (at % step === 0 && (chosen === null || Math.abs(at - chosen) >= step));
+
+function setFont(context: CanvasRenderingContext2D, size: number, bold: boolean, theme: Theme): void {
+  context.font = `${bold ? "600 " : ""}${size}px ${theme.font}`;
+}
+
+/** Paint weights, or differences on the diverging scale, with a dot where there is none. */
+function paint(head: Head, signed: boolean, step: number, layout: Layout, theme: Theme, ratio: number): HTMLCanvasElement {
+  const cells = { ...layout, cellWidth: layout.cellWidth * step, cellHeight: layout.cellHeight * step };
+  if (!signed) return paintMatrix(head, cells, theme, ratio);
+  // The middle of the scale is no difference; only −1 itself would look like a weight of zero.
+  const weights = head.weights.map((weight) => (Number.isFinite(weight) ? Math.max((weight + 1) / 2, 1e-30) : Number.NaN));
+  const canvas = paintMatrix({ ...head, weights }, cells, { ...theme, palette: diverging[theme.mode] }, ratio);
+  const context = canvas.getContext("2d");
+  if (!context || Math.min(cells.cellWidth, cells.cellHeight) < ROOMY) return canvas;
+  context.fillStyle = theme.unknown;
+  head.weights.forEach((weight, i) => {
+    if (weight !== 0 || head.states[i] !== VALUE) return;
+    const x = ((i % head.keys) + 0.5) * cells.cellWidth * ratio;
+    const y = (Math.floor(i / head.keys) + 0.5) * cells.cellHeight * ratio;
+    context.fillRect(x - ratio, y - ratio, 2 * ratio, 2 * ratio);
+  });
+  return canvas;
+}
+
+/** Where the cells of a matrix stand in a width; `rowLabel` is 0 where row labels stand elsewhere. */
+export function place(width: number, rows: number, columns: number, rowLabel: number, columnLabel: number, ratio: number): Layout {
+  const x = rowLabel ? Math.ceil(rowLabel) + GAP : 2;
+  const room = Math.max(40, width - x - 3) / Math.max(1, columns);
+  const cellWidth = snap(Math.min(room, LARGEST_CELL), ratio);
+  const cellHeight = snap(clamp(cellWidth, Math.min(READABLE, TALL / Math.max(1, rows)), Math.max(TALL / Math.max(1, rows), 1)), ratio);
+  const y = Math.ceil(columnLabel) + 12;
+  const font = clamp(0.95 * Math.min(cellWidth, cellHeight), 9, 12);
+  return {
+    x,
+    y,
+    cellWidth,
+    cellHeight,
+    rows,
+    columns,
+    row0: 0,
+    column0: 0,
+    strip: 0,
+    arcs: 0,
+    flat: false,
+    font,
+    rowStep: Math.ceil((font + 0.5) / cellHeight),
+    columnStep: Math.ceil((font + 0.5) / cellWidth),
+    width: Math.ceil(x + cellWidth * columns) + 3,
+    height: Math.ceil(y + cellHeight * rows) + 3,
+  };
+}
+
+/** Cells of whole device pixels where they are large enough for the eye to tell. */
+function snap(cell: number, ratio: number): number {
+  return cell * ratio >= 2 ? Math.floor(cell * ratio) / ratio : cell;
+}

@@ -1,0 +1,302 @@
+/** One view of a comparison: left, right and difference, one selection through all three, and what differs most. */
+
+import type { AnyModel } from "@anywidget/types";
+import { GAP, Matrix, place, type Sheet } from "./comparefigure.ts";
+import { CompareLegend } from "./comparelegend.ts";
+import { axesOf, type Cell, cellsOf, type CompareModel, goTo, headOf, nameOf, perform, type State, type Three, TRAITS } from "./comparemodel.ts";
+import { CompareSource } from "./comparesource.ts";
+import { compareTable } from "./comparetable.ts";
+import { showTip } from "./comparetip.ts";
+import { absent, alignmentWords, captions, cellEntries, cellWords, colourBars, type Differing, rankDifferences, rowEntries, rowMoved, sentence } from "./comparewords.ts";
+import { Stepper, Toggle } from "./controls.ts";
+import { h, say } from "./dom.ts";
+import type { Hit } from "./geometry.ts";
+import { Ranking } from "./list.ts";
+import { innerWidth, Redraw } from "./redraw.ts";
+import { action, click, NOTHING } from "./selection.ts";
+import { Shell } from "./shell.ts";
+import { quoted, shorten } from "./text.ts";
+import { readTheme, type Theme } from "./theme.ts";
+
+const HELP =
+  "Two traces and their difference. Left and right arrow keys step heads, up and down layers; Home and End go to the first and last head; " +
+  "with Shift they move the row and the column that are read; Enter locks the row, Escape unlocks it.";
+const NOWHERE: Hit = { row: null, column: null };
+/** Between two matrices. */
+const BETWEEN = 18;
+/** Cells up to which the largest differences of all heads are looked for unasked. */
+const UNASKED = 48e6;
+
+export class CompareView {
+  readonly #model: AnyModel<CompareModel>;
+  readonly #source: CompareSource;
+  readonly #shell: Shell;
+  readonly #redraw: Redraw;
+  readonly #matrices = [new Matrix(), new Matrix(), new Matrix()] as const;
+  readonly #captions = [h("figcaption"), h("figcaption"), h("figcaption")] as const;
+  readonly #layer: Stepper;
+  readonly #head: Stepper;
+  readonly #row: Stepper;
+  readonly #mean: Toggle;
+  readonly #find: Toggle;
+  readonly #rowList: Ranking;
+  readonly #largestList: Ranking;
+  readonly #legend = new CompareLegend();
+  #theme: Theme | null = null;
+  #hover = NOWHERE;
+  #shownRow = 0;
+  #differing: Differing[] = [];
+  #largest: Cell[];
+  #searched: number;
+  #tabled: unknown = null;
+
+  constructor(model: AnyModel<CompareModel>, signal: AbortSignal) {
+    this.#model = model;
+    this.#source = new CompareSource(model, signal, () => this.#redraw.soon(), (reason) => this.#shell.fail(reason));
+    const { spec } = this.#source;
+    this.#largest = spec.largest ?? [];
+    this.#searched = spec.largest ? spec.blocks.length : 0;
+    this.#shell = new Shell("comparison of two traces", HELP, signal, () => this.#redraw.soon());
+    this.#layer = new Stepper("Layer", signal, (layer) => this.#set(goTo(spec, this.#state, { layer })));
+    this.#head = new Stepper("Head", signal, (head) => this.#set({ head, mean: false }));
+    this.#row = new Stepper("Row", signal, (query) => this.#set({ query, locked: true }));
+    this.#mean = new Toggle("Mean of heads", signal, (mean) => this.#set({ mean }));
+    this.#find = new Toggle("Search all heads", signal, () => this.#search());
+    this.#rowList = new Ranking(signal, (index) => this.#pickKey(index));
+    this.#largestList = new Ranking(signal, (index) => this.#pickCell(index));
+    this.#build(signal);
+    const { root } = this.#shell;
+    this.#redraw = new Redraw(model, TRAITS, [root, this.#matrices[0].canvas], signal, () => this.#update(), () => {
+      this.#theme = null;
+    });
+    if (!spec.largest && spec.live && cellsOf(spec) <= UNASKED) this.#search();
+  }
+
+  get node(): HTMLElement {
+    return this.#shell.root;
+  }
+
+  get #state(): State {
+    const get = <K extends keyof State>(name: K): State[K] => this.#model.get(name);
+    return { layer: get("layer"), head: get("head"), query: get("query"), key: get("key"), mean: get("mean"), locked: get("locked") };
+  }
+
+  #build(signal: AbortSignal): void {
+    const shell = this.#shell;
+    const { names, note } = this.#source.spec;
+    captions(names).forEach((caption, i) => say(this.#captions[i]!, caption));
+    this.#matrices.forEach((matrix, i) => {
+      matrix.canvas.setAttribute("role", "img");
+      shell.figure.append(h("figure", { class: "attn-compare-one" }, this.#captions[i]!, matrix.canvas));
+      const options = { signal };
+      matrix.canvas.addEventListener("pointermove", (event) => this.#point(event, matrix), options);
+      matrix.canvas.addEventListener("pointerleave", () => this.#unpoint(), options);
+      matrix.canvas.addEventListener("click", (event) => this.#click(event, matrix), options);
+    });
+    shell.figure.classList.add("attn-compare");
+    shell.body.dataset["stacked"] = "true";
+    shell.controls.append(this.#layer.node, this.#head.node, this.#mean.node);
+    shell.side.append(h("div", {}, this.#row.node, this.#rowList.node), h("div", { class: "attn-compare-largest" }, this.#find.node, this.#largestList.node));
+    shell.table.node.classList.add("attn-last");
+    this.#legend.keys.append(shell.table.node);
+    shell.legend.append(this.#legend.node);
+    shell.note(note);
+    shell.root.addEventListener("keydown", (event) => this.#keydown(event), { signal });
+  }
+
+  #set(patch: Partial<State>): void {
+    this.#shell.fail("");
+    this.#source.retry();
+    for (const [name, value] of Object.entries(patch)) this.#model.set(name as keyof State, value as never);
+    this.#model.save_changes();
+    this.#redraw.soon();
+  }
+
+  #update(): void {
+    const state = this.#state;
+    const { spec } = this.#source;
+    const { block, rows, columns } = axesOf(spec, state.layer);
+    this.#theme ??= readTheme(this.#shell.root, this.#shell.probe);
+    const three = this.#source.three(state.layer, headOf(state));
+    this.#shownRow = (state.locked ? null : this.#hover.row) ?? state.query ?? rows.labels.length - 1;
+    const row = this.#exact(state, three);
+    this.#differing = row ? rankDifferences(row.three, row.index) : [];
+    this.#draw(three, state, this.#theme);
+    this.#layer.set(state.layer, spec.blocks.length, String(state.layer));
+    this.#head.set(state.head, block.heads, String(state.head));
+    this.#row.set(this.#shownRow, rows.labels.length, String(this.#shownRow));
+    this.#mean.set(state.mean);
+    this.#mean.node.hidden = block.heads < 2;
+    this.#showWords(state, row);
+    this.#showLists(state, columns.labels, this.#theme);
+    this.#legend.set(this.#theme, spec.names, [rows, columns], this.#matrices[2].step);
+    if (!this.#shell.tableBox.hidden && three !== this.#tabled) {
+      this.#tabled = three;
+      this.#shell.tableBox.replaceChildren(...(three ? [compareTable(nameOf(state), three, rows, columns, spec.names)] : []));
+    }
+  }
+
+  /** The row on show with every number: a row of what is here, or one of its own. */
+  #exact(state: State, three: Three | null): { three: Three; index: number } | null {
+    if (three?.step === 1) return { three, index: this.#shownRow };
+    if (!three) return null;
+    const row = this.#source.row(state.layer, headOf(state), this.#shownRow);
+    return row && { three: row, index: 0 };
+  }
+
+  #column(state: State): number | null {
+    const { row, column } = this.#hover;
+    if (column !== null && (row === this.#shownRow || row === null)) return column;
+    return state.query === this.#shownRow ? state.key : null;
+  }
+
+  #draw(three: Three | null, state: State, theme: Theme): void {
+    const { rows, columns } = axesOf(this.#source.spec, state.layer);
+    const ratio = window.devicePixelRatio || 1;
+    const width = innerWidth(this.#shell.root);
+    const beside = width >= 640;
+    const rowLabel = this.#matrices[0].widest(rows, theme);
+    const columnLabel = this.#matrices[0].widest(columns, theme);
+    this.#shell.figure.dataset["stacked"] = String(!beside);
+    const each = (width - rowLabel - GAP - (beside ? 2 * BETWEEN + 6 : 0)) / (beside ? 3 : 1);
+    const missing = [
+      { rows: rows.rightOnly, columns: columns.rightOnly },
+      { rows: rows.leftOnly, columns: columns.leftOnly },
+      { rows: [...rows.leftOnly, ...rows.rightOnly], columns: [...columns.leftOnly, ...columns.rightOnly] },
+    ];
+    const heads = [three?.left, three?.right, three?.difference];
+    this.#matrices.forEach((matrix, i) => {
+      const labelled = i === 0 || !beside;
+      const layout = place(each + (labelled ? rowLabel + GAP : 2), rows.labels.length, columns.labels.length, labelled ? rowLabel : 0, columnLabel, ratio);
+      const sheet: Sheet = {
+        head: heads[i] ?? null,
+        step: three?.step ?? 1,
+        rows,
+        columns,
+        missing: missing[i]!,
+        signed: i === 2,
+        row: this.#shownRow,
+        column: this.#column(state),
+        locked: state.locked,
+        labelled,
+      };
+      matrix.draw(sheet, layout, theme, ratio);
+      const caption = this.#captions[i]!;
+      caption.style.paddingLeft = `${layout.x}px`;
+      caption.style.maxWidth = `${layout.width}px`;
+    });
+  }
+
+  #showWords(state: State, row: { three: Three; index: number } | null): void {
+    const { spec, waits } = this.#source;
+    const { block, rows, columns } = axesOf(spec, state.layer);
+    const name = nameOf(state);
+    const kind = spec.blocks.some((other) => other.kind !== block.kind) ? `${block.kind} attention` : "";
+    const missing = waits ? "waiting for the kernel…" : "its numbers are not in this page";
+    const first = row ? row.index * row.three.left.keys : 0;
+    const shown = sentence(name, row?.three ?? null, rows, columns, spec.names, [this.#shownRow, this.#column(state), first], missing);
+    say(this.#shell.name, name);
+    say(this.#shell.text, [kind, spec.title, alignmentWords(columns, spec.names)].filter(Boolean).join(" · "));
+    this.#shell.text.title = this.#shell.text.textContent ?? "";
+    this.#shell.tell(shown.slice(name.length + 2), this.#hover === NOWHERE);
+    this.#matrices.forEach((matrix, i) => {
+      const what = `${name}, ${this.#captions[i]?.textContent}: heatmap of ${rows.labels.length} rows by ${columns.labels.length} columns`;
+      matrix.canvas.setAttribute("aria-label", what);
+    });
+  }
+
+  #showLists(state: State, columns: string[], theme: Theme): void {
+    const { spec } = this.#source;
+    const { rows } = axesOf(spec, state.layer);
+    const current = state.query === this.#shownRow ? state.key : null;
+    const changed = this.#differing.filter(({ difference }) => difference !== 0);
+    this.#differing = changed;
+    const entries = rowEntries(changed, columns, current);
+    this.#rowList.set(`${quoted(rows.labels[this.#shownRow] ?? "")}: what changed`, entries, changed.length ? rowMoved(changed) : "no difference", theme);
+    colourBars(this.#rowList, entries, theme.mode);
+    const isCurrent = ([layer, head, query, key]: Cell): boolean =>
+      !state.mean && layer === state.layer && head === state.head && query === state.query && key === state.key;
+    const cells = cellEntries(this.#largest, spec, isCurrent);
+    this.#largestList.set("Largest differences, all heads", cells, this.#searchWords(), theme);
+    colourBars(this.#largestList, cells, theme.mode);
+    this.#find.node.hidden = !spec.live || this.#searched > 0 || spec.largest !== null;
+  }
+
+  #searchWords(): string {
+    const all = this.#source.spec.blocks.length;
+    if (this.#searched === 0) return this.#find.node.hidden ? "" : "not searched yet";
+    if (this.#searched < all) return `searched ${this.#searched} of ${all} layers…`;
+    return this.#largest.length ? "" : "no difference anywhere";
+  }
+
+  #search(): void {
+    this.#find.node.disabled = true;
+    void this.#source.findLargest((cells, layers) => {
+      this.#largest = cells;
+      this.#searched = layers;
+      this.#redraw.soon();
+    });
+  }
+
+  #pickKey(index: number): void {
+    const key = this.#differing[index]?.key;
+    if (key !== undefined) this.#set(click(this.#state, this.#shownRow, key));
+  }
+
+  #pickCell(index: number): void {
+    const cell = this.#largest[index];
+    if (!cell) return;
+    const [layer, head, query, key] = cell;
+    this.#set({ layer, head, query, key, mean: false, locked: true });
+  }
+
+  #point(event: PointerEvent, matrix: Matrix): void {
+    const at = matrix.hit(event);
+    if (at.row !== this.#hover.row || at.column !== this.#hover.column) {
+      this.#hover = at.row === null && at.column === null ? NOWHERE : at;
+      this.#redraw.soon();
+    }
+    this.#tip(event, at);
+  }
+
+  /** Whole tokens and exact numbers at the pointer. */
+  #tip(event: MouseEvent, { row, column }: Hit): void {
+    const state = this.#state;
+    const { spec } = this.#source;
+    const { rows, columns } = axesOf(spec, state.layer);
+    const tokens = [row === null ? null : rows.labels[row], column === null ? null : columns.labels[column]];
+    const named = tokens.filter((token) => token != null).map((token) => shorten(token, 300));
+    const exact = row === this.#shownRow ? this.#exact(state, this.#source.three(state.layer, headOf(state))) : null;
+    const at = exact && column !== null ? exact.index * exact.three.left.keys + column : null;
+    const words = exact && at !== null && row !== null && column !== null ? cellWords(exact.three, at, spec.names, absent(rows, columns, row, column)) : "";
+    showTip(this.#shell, event, [named.join(" → "), words].filter(Boolean).join(": "));
+  }
+
+  #unpoint(): void {
+    this.#shell.tip.hidden = true;
+    this.#hover = NOWHERE;
+    this.#redraw.soon();
+  }
+
+  #click(event: MouseEvent, matrix: Matrix): void {
+    const { row, column } = matrix.hit(event);
+    this.#shell.figure.focus({ preventScroll: true });
+    const state = this.#state;
+    if (row !== null) this.#set(click(state, row, column));
+    else if (column !== null && state.locked && state.query !== null) this.#set(click(state, state.query, column));
+    else this.#set(NOTHING);
+  }
+
+  #keydown(event: KeyboardEvent): void {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    // The host's shortcuts must not take keys meant for the panel.
+    event.stopPropagation();
+    const target = event.target;
+    if (target instanceof HTMLInputElement && event.key !== "Escape") return;
+    const wish = action(event.key, event.shiftKey);
+    const onButton = target instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter");
+    if (!wish || onButton || wish.do === "play") return;
+    event.preventDefault();
+    this.#set(perform(wish, this.#source.spec, this.#state, { row: this.#shownRow, key: this.#differing[0]?.key ?? 0 }));
+  }
+}
