@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -58,6 +59,41 @@ def previous_token(
     before = (_positions(queries, keys) if positions is None else positions) - 1
     found = weights[np.arange(queries), np.clip(before, 0, max(keys - 1, 0))].astype(np.float64)
     return np.where((before >= 0) & (before < keys), found, np.nan)
+
+
+def induction(
+    weights: Float[np.ndarray, "query key"], tokens: Sequence[str], positions: Int[np.ndarray, " query"] | None = None
+) -> Float64[np.ndarray, " query"]:
+    """Weight of each row on the tokens that followed earlier places of its own token; NaN for a row that has none.
+
+    Of "A B … A" the last row's target is B: the prefix-matching score of Olsson et al. 2022, "In-context Learning and
+    Induction Heads". The row itself is no target ("A A" says nothing).
+
+    Parameters
+    ----------
+    weights
+        Weights of one head.
+    tokens
+        Text of the keys.
+    positions
+        Where the rows stand among the keys; by default they are the last ones.
+    """
+    queries, keys = weights.shape
+    places = _positions(queries, keys) if positions is None else positions
+    rows, columns = induction_targets([tokens[place] for place in places], tokens, places)
+    found = np.bincount(rows, weights[rows, columns], queries)
+    return np.where(np.bincount(rows, minlength=queries) > 0, found, np.nan)
+
+
+def induction_targets(
+    rows: Sequence[str], keys: Sequence[str], positions: Int[np.ndarray, " query"]
+) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"]]:
+    """Pairs of a row and a key before it that follows the row's token."""
+    numbers = {token: number for number, token in enumerate(dict.fromkeys([*keys, *rows]))}
+    follows = np.array([-1, *(numbers[token] for token in keys[:-1])][: len(keys)], int)  # the token before each key
+    mine = np.array([numbers[token] for token in rows], int)
+    pairs = np.nonzero((follows == mine[:, None]) & (np.arange(len(keys)) < positions[:, None]))
+    return pairs[0], pairs[1]
 
 
 def resting(weights: Float[np.ndarray, "query key"]) -> float:

@@ -1,0 +1,218 @@
+"""The grid panel from Python and from the page: what is sent, what is answered, what is refused, what is written."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import traitlets
+
+from attn_widgets.errors import ConfigError
+from attn_widgets.panels import grid
+from attn_widgets.panels.grid import GridPanel
+from attn_widgets.panels.heads import HeadPanel
+from attn_widgets.trace import AttentionTrace, WeightsRecord
+from attn_widgets.trace.head_metrics import METRICS, head_metrics
+from tests.panel_traces import WORDS, Wire, causal_trace
+from tests.test_thumbnails import by_hand, dot_trace
+
+
+def page_data(path: Path) -> dict[str, Any]:
+    found = re.search(r'id="attn-data">(.*?)</script>', path.read_text("utf-8"), re.S)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def test_a_small_trace_is_sent_whole() -> None:
+    panel = GridPanel(causal_trace(moments := 2, 4), moments=[(5, causal_trace(2, 4, seed=1))])
+    spec = panel._spec["grid"]
+    assert spec["sent"] == [[(0, 1), (1, 1)]] * moments
+    assert spec["layers"][1][0] == {"rows": 10, "columns": 10, "factor": 1, "groups": 4}
+    sent = np.frombuffer(panel._thumbnails, np.uint8).reshape(2, 2, 5, 10, 10)
+    metrics = np.frombuffer(panel._metrics, "<f8").reshape(2, 2, len(METRICS), 4)
+    for layer, head in panel.trace.iter_heads():
+        levels, states = by_hand(panel.trace.blocks[layer], head)
+        np.testing.assert_array_equal(sent[1, layer, head], levels)
+        np.testing.assert_array_equal(sent[1, layer, 4], states)
+    np.testing.assert_array_equal(metrics[1, 1], head_metrics(panel.trace.blocks[1]))
+    weights = np.frombuffer(panel._weights, "<f4").reshape(2, 2, 4, 10, 10)
+    np.testing.assert_array_equal(weights[1, 1, 3], panel.trace.weights(1, 3))
+
+
+def test_of_a_larger_one_a_layer_comes_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid, "WHOLE", 0)
+    wire = Wire(GridPanel(dot_trace()))
+    panel = wire.panel
+    assert isinstance(panel, GridPanel)
+    assert (panel._thumbnails, panel._metrics, panel._weights) == (b"", b"", b"")
+    reply = wire.ask({"id": "v-1", "ask": "thumbnails", "moment": 0, "layer": 1})
+    assert reply is not None
+    content, (pictures, metrics) = reply
+    assert content == {"id": "v-1", "first": 0, "heads": 4, "planes": 1}
+    cells = np.frombuffer(pictures, np.uint8).reshape(5, 24, 24)
+    np.testing.assert_allclose(cells[2], by_hand(panel.trace.blocks[1], 2)[0], atol=1)
+    values = np.frombuffer(metrics, "<f8").reshape(len(METRICS), 4)
+    np.testing.assert_array_equal(values, head_metrics(panel.trace.blocks[1]))
+    assert wire.ask({"id": "v-2", "ask": "metric", "moment": 0, "layer": 1}) == (
+        {"id": "v-2", "first": 0, "heads": 4, "planes": 1}, [metrics],
+    )  # fmt: skip
+
+
+def test_a_cell_is_found_on_request() -> None:
+    wire = Wire(GridPanel(causal_trace()))
+    reply = wire.ask({"id": "v", "ask": "found", "moment": 0, "layer": 1, "query": 7, "key": 5})
+    assert reply is not None
+    weights = np.frombuffer(reply[1][0], "<f4")
+    np.testing.assert_array_equal(weights, [causal_trace().weights(1, head)[7, 5] for head in range(4)])
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        ({"ask": "thumbnails", "moment": 0, "layer": 9}, "layer=9 does not exist"),
+        ({"ask": "thumbnails", "moment": 0, "layer": 0, "first": 4}, "head=4 does not exist"),
+        ({"ask": "thumbnails", "moment": 0, "layer": 0, "first": None}, "head must be a whole number"),
+        ({"ask": "thumbnails", "layer": 0}, "moment must be a whole number"),
+        ({"ask": "metric", "moment": 0, "layer": "<b>"}, "layer must be a whole number"),
+        ({"ask": "found", "moment": 0, "layer": 0, "query": 99, "key": 0}, "query=99 does not exist"),
+        ({"ask": "found", "moment": 0, "layer": 0, "query": 1}, "a request needs"),
+        ({"ask": "head", "moment": 0}, "cannot be asked 'head'; it answers thumbnails, metric, found"),
+    ],
+)
+def test_every_request_is_answered_also_with_an_error(request_: dict[str, Any], reason: str) -> None:
+    reply = Wire(GridPanel(causal_trace())).ask({"id": "v", **request_})
+    assert reply is not None
+    assert reason in reply[0]["error"]
+    assert "\n" not in reply[0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("metric", "sharpness", "metric must be one of weights, entropy, distance, previous_token, induction, sink"),
+        ("metric", 3, "found; given '3'"),
+        ("metric", None, "found; given 'None'"),
+        ("order", "weights", "order must be one of layer, entropy"),
+        ("order", ["layer"], "order must be one of layer"),
+        ("layer", 2, "layer=2 does not exist"),
+    ],
+)
+def test_what_does_not_exist_is_refused_in_one_line(name: str, value: Any, message: str) -> None:
+    panel = GridPanel(causal_trace(), metric="sink", order="entropy")
+    with pytest.raises(ConfigError) as refused:
+        setattr(panel, name, value)
+    assert message in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert (panel.metric, panel.order, panel.layer) == ("sink", "entropy", 0)
+
+
+def test_forged_state_is_refused_whole() -> None:
+    wire = Wire(GridPanel(causal_trace()))
+    wire.set(layer=1, metric="<img src=x>")
+    wire.set(head=1, _thumbnails=b"")
+    panel = wire.panel
+    assert isinstance(panel, GridPanel)
+    assert (panel.layer, panel.head, panel.metric) == (0, 0, "weights")
+    wire.set(layer=1, head=2, metric="found", order="found", query=7, key=5)
+    assert (panel.layer, panel.head, panel.metric, panel.order, panel.query) == (1, 2, "found", "found", 7)
+
+
+def test_a_head_panel_follows() -> None:
+    one, other = GridPanel(causal_trace()), HeadPanel(causal_trace())
+    for name in ("layer", "head", "query", "key"):
+        traitlets.link((one, name), (other, name))
+    wire = Wire(one)
+    wire.set(layer=1, head=3)
+    assert (other.layer, other.head) == (1, 3)
+    other.query = 4
+    assert one.query == 4
+
+
+def test_grouped_heads_are_told() -> None:
+    assert GridPanel(dot_trace())._spec["grid"]["layers"][0][0]["groups"] == 2
+
+
+@pytest.mark.parametrize("metric", grid.COLOURS)
+def test_the_snapshot_is_one_picture_and_a_table_of_every_metric(metric: str) -> None:
+    panel = GridPanel(causal_trace(), metric=metric, query=7, key=5, title="<script>x")
+    html = panel.snapshot()
+    assert html.startswith(f'<figure id="{panel._snapshot}"')
+    assert "<script>" not in html
+    svg = base64.b64decode(re.findall(r"svg\+xml;base64,([^\"]+)", html)[0]).decode()
+    assert "&lt;script&gt;x" in svg
+    cells = re.findall(r"<tr><td>L1H3</td>(.*?)</tr>", html)[0]
+    expected = [f"{value:.4g}" for value in head_metrics(panel.trace.blocks[1])[:, 3] if not np.isnan(value)]
+    assert [cell for cell in re.findall(r"<td>(.*?)</td>", cells) if cell != "–"] == expected
+    if metric == "found":
+        assert "weight of ‘drink’ on ‘pizza’" in svg
+        assert f">{panel.trace.weights(1, 3)[7, 5]:.2f}<" in svg
+
+
+def test_a_snapshot_waits_for_nothing_and_a_figure_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid, "WHOLE", 0)
+    panel = GridPanel(dot_trace())
+    html = panel.snapshot()
+    assert panel._overview.ready() == [[]]
+    svg = base64.b64decode(re.findall(r"svg\+xml;base64,([^\"]+)", html)[0]).decode()
+    assert "2 of 2 layers not computed yet" in svg
+    whole = panel.figure()
+    assert "not computed" not in whole
+    assert "maximum of 3×3 weights" in whole
+    assert panel._overview.ready() == [[0, 1]]
+
+
+def test_saved_figures_say_what_colours_the_heads() -> None:
+    assert GridPanel(causal_trace(), metric="sink").provenance()["metric"] == "sink"
+
+
+@pytest.mark.parametrize("weights", [[[[[1.0]]]], [[[[np.nan]]]], [[[[4.0, -1.0], [np.inf, 0.0]]]]])
+def test_odd_traces_have_a_figure(weights: Any) -> None:
+    for metric in grid.COLOURS:
+        panel = GridPanel(np.array(weights, np.float32), metric=metric, query=0, key=0)
+        assert panel.figure().startswith("<svg")
+        assert "<table>" in panel.snapshot()
+
+
+def test_a_fully_masked_head_is_masked() -> None:
+    nothing = np.zeros((1, 2, 4, 4), np.float32)
+    trace = AttentionTrace.from_arrays(nothing, tokens=WORDS[:4], mask=np.zeros((4, 4), bool))
+    panel = GridPanel(trace)
+    assert set(panel._thumbnails) == {0, 1}
+    assert np.isnan(np.frombuffer(panel._metrics, "<f8")).all()
+
+
+def test_the_page_holds_everything_within_its_budget(tmp_path: Path) -> None:
+    panel = GridPanel(dot_trace(), metric="entropy", moments=[(3, dot_trace(seed=1))])
+    data = page_data(panel.to_html(tmp_path / "page.html"))
+    assert data["traits"]["metric"] == "entropy"
+    assert data["traits"]["_spec"]["live"] is False
+    assert data["traits"]["_spec"]["note"] == ""
+    assert data["traits"]["_spec"]["grid"]["sent"] == [[[0, 1], [1, 1]]] * 2
+    assert len(base64.b64decode(data["buffers"]["_weights"])) == 4 * 2 * 8 * 70 * 70
+
+
+def test_a_small_budget_says_what_was_left_out(tmp_path: Path) -> None:
+    panel = GridPanel(dot_trace(layers=6), layer=4, moments=[(3, dot_trace(layers=6, seed=1))])
+    fixed = len(panel._written([[], []], [[], []], "")) + grid.NOTE_BYTES
+    budget = fixed + (3 * panel._overview.nbytes(1, 0)) * 4 // 3 + 10
+    path = panel.to_html(tmp_path / "page.html", budget=budget)
+    assert path.stat().st_size <= budget
+    spec = page_data(path)["traits"]["_spec"]
+    assert spec["grid"]["sent"] == [[], [[0, 1], [1, 1], [4, 1]]]
+    assert "3 of 6 layers, 1 of 1 moments, the weights that find-the-head needs" in spec["note"]
+    with pytest.raises(ConfigError, match="does not hold one layer"):
+        panel.to_html(path, budget=fixed)
+
+
+def test_heads_with_masks_of_their_own_send_a_plane_each() -> None:
+    mask = np.stack([np.tri(4, dtype=bool), np.ones((4, 4), bool)])
+    block = causal_trace(1, 2, WORDS[:4]).blocks[0]
+    record = WeightsRecord(np.full((2, 4, 4), 0.25, np.float32), mask)
+    trace = AttentionTrace([type(block)("decoder", 0, block.query_tokens, block.key_tokens, record)])
+    assert GridPanel(trace)._spec["grid"]["sent"] == [[(0, 2)]]
