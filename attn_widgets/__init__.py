@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from attn_widgets.api import compare, generate, last_run, train, view
     from attn_widgets.comparison import Comparison
     from attn_widgets.errors import AttnError
+    from attn_widgets.panels.compare import ComparePanel
+    from attn_widgets.panels.explorer import Explorer
+    from attn_widgets.panels.grid import GridPanel
     from attn_widgets.panels.heads import HeadPanel
+    from attn_widgets.panels.querykey import QueryKeyPanel
     from attn_widgets.panels.training import TrainingPanel
     from attn_widgets.run import Generation, Run
     from attn_widgets.trace import AttentionTrace
@@ -33,7 +37,11 @@ _HOMES = {
     "Run": "attn_widgets.run",
     "Generation": "attn_widgets.run",
     "AttentionTrace": "attn_widgets.trace",
+    "ComparePanel": "attn_widgets.panels.compare",
+    "Explorer": "attn_widgets.panels.explorer",
+    "GridPanel": "attn_widgets.panels.grid",
     "HeadPanel": "attn_widgets.panels.heads",
+    "QueryKeyPanel": "attn_widgets.panels.querykey",
     "TrainingPanel": "attn_widgets.panels.training",
     "AttnError": "attn_widgets.errors",
 }
@@ -41,9 +49,13 @@ _HOMES = {
 __all__ = [
     "AttentionTrace",
     "AttnError",
+    "ComparePanel",
     "Comparison",
+    "Explorer",
     "Generation",
+    "GridPanel",
     "HeadPanel",
+    "QueryKeyPanel",
     "Run",
     "TrainingPanel",
     "compare",

@@ -145,6 +145,8 @@ export class Figure {
       this.#drawMatrix(context, picture.head, layout, theme, ratio);
       if (isWeights(picture.head)) drawArcs(context, picture, picture.head, layout, theme);
     }
+    // Cells behind a point of the picture, 0 while it is not here.
+    canvas.dataset["step"] = String(picture.head ? this.step : 0);
     this.#drawLabels(context, picture, layout, theme);
     this.#drawPredictions(context, picture, layout, theme);
     this.#drawSelection(context, picture, layout, theme);

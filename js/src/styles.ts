@@ -167,8 +167,28 @@ export default `
 /* Copying, saving, and larger type for a projector (tools.ts, projector.ts). */
 .attn[data-projector=true] { zoom: 1.6; }
 .attn-tools { display: flex; flex-wrap: wrap; gap: 4px 6px; align-items: center; justify-content: flex-end; margin-left: auto; }
-.attn-tools + button.attn-last { margin-left: 0; }
+.attn-tools button.attn-last { margin-left: 0; }
 .attn-tools-said { color: var(--attn-muted); overflow-wrap: anywhere; }
 .attn-tools-said:not(:empty) { padding-right: 6px; }
 .attn-tools-said[data-well=false] { color: var(--attn-accent); }
+
+/* explorer */
+.attn-fold { max-width: 1180px; margin-top: 6px; font: 13px/1.45 var(--jp-ui-font-family, system-ui, sans-serif); color: var(--attn-ink); }
+.attn-fold > summary { cursor: pointer; padding: 4px 2px; color: var(--attn-muted); }
+.attn-fold > summary:hover { color: var(--attn-ink); }
+.attn-fold > summary:focus-visible { outline: 2px solid var(--attn-focus); outline-offset: 2px; border-radius: 3px; }
+
+/* Kinds of attention as tabs (crossview.ts) */
+.attn-cross-tabs { display: flex; gap: 2px; padding: 0 6px; font: 13px/1.4 var(--jp-ui-font-family, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif); }
+.attn-cross button.attn-cross-tab {
+  font: inherit; color: var(--attn-muted); background: none; border: 1px solid transparent; border-bottom: 0; cursor: pointer;
+  padding: 5px 14px 6px; border-radius: 6px 6px 0 0; display: flex; gap: 8px; align-items: baseline; flex-wrap: wrap; text-align: left; min-width: 0;
+}
+.attn-cross button.attn-cross-tab:hover { color: var(--attn-ink); }
+.attn-cross button.attn-cross-tab[aria-selected=true] {
+  color: var(--attn-ink); background: var(--attn-surface); border-color: var(--attn-line); margin-bottom: -1px; position: relative; z-index: 1;
+}
+.attn-cross button.attn-cross-tab:focus-visible { outline: 2px solid var(--attn-focus); outline-offset: -2px; }
+.attn-cross-name { font-weight: 600; }
+.attn-cross-about { font-size: 12px; color: var(--attn-muted); }
 `;
