@@ -69,12 +69,16 @@ class SteppingPanel(Panel):
         self.trace = trace
         self.title = title
         self._frames = Frames.join(trace, moments)
-        for name, along in (("query", trace.tokens), ("key", trace.key_tokens)):
+        layer = traits.get("layer", 0)  # one that does not exist is refused below
+        block = trace.blocks[layer] if isinstance(layer, int) and 0 <= layer < trace.layers else trace.blocks[0]
+        for name, along in (("query", block.query_tokens), ("key", block.key_tokens)):
             if isinstance(traits.get(name), str):
                 traits[name] = position(along, traits[name], name)
         traits.setdefault("moment", self._frames.last)
         traits.setdefault("locked", traits.get("query") is not None)
-        super().__init__(**traits)
+        # The layer first: which heads, rows and columns exist depends on it.
+        ordered = {name: traits.pop(name) for name in self.page_traits if name in traits}
+        super().__init__(**ordered, **traits)
 
     def _content(self) -> dict[str, Any]:
         """Give what the live view is sent when it is made, by trait: `_spec`, and bytes where a panel has some."""
@@ -82,7 +86,9 @@ class SteppingPanel(Panel):
 
     def _describe(self, frames: list[dict[str, Any]], *, live: bool, note: str = "") -> dict[str, Any]:
         """Describe the panel to the front end; `live` where a kernel can be asked."""
-        return {"title": wire.visible_line(self.title), "frames": frames, "live": live, "note": note}
+        about = [saving.origin(trace) for trace in self._frames.traces]
+        title = wire.visible_line(self.title)
+        return {"title": title, "frames": frames, "about": about, "live": live, "note": note}
 
     def _nothing_packed(self) -> Packed:
         """Describe the frames without any weights."""

@@ -51,7 +51,7 @@ export class Matrix {
   widest(axis: Axis, theme: Theme): number {
     const context = this.#context;
     if (!context) return 40;
-    setFont(context, 12, false, theme);
+    setFont(context, 12, true, theme); // as it is when chosen
     const most = axis.labels.length > 400 ? axis.labels.filter((_, i) => i % 8 === 0) : axis.labels;
     return most.reduce((width, label) => Math.max(width, context.measureText(this.#label(label)).width), 16);
   }
