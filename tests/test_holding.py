@@ -38,10 +38,10 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
     """Let another training begin and end after the next one has chosen its folder."""
     import attn_widgets.api.training as training
 
-    def other(folder: Path, store: StoreConfig) -> Any:
+    def other(folder: Path, store: StoreConfig, **searches: bool) -> Any:
         monkeypatch.setattr(training, "held", held)
         quick(seed=9, **options)
-        return held(folder, store)
+        return held(folder, store, **searches)
 
     monkeypatch.setattr(training, "held", other)
 

@@ -144,7 +144,9 @@ def test_an_interrupt_keeps_what_is_done_and_resume_does_the_rest(monkeypatch: p
     os.chdir(Path(str(whole.folder)).parents[1])
     monkeypatch.setenv("ATTN_PROGRESS", "plain")
     for wrong, message in (
-        ({"steps": 5}, "--steps 5 cannot be: the search of run 'broken' is not done, and its trainings must be alike; "
+        ({"steps": 5}, "--steps 5 cannot be: the search of run 'broken' is not done, and goes on as it began; "
+         "give --resume alone"),
+        ({"patience": 1}, "--patience 1 cannot be: the search of run 'broken' is not done, and goes on as it began; "
          "give --resume alone"),
         ({"folds": 3}, "--folds 3 cannot be: the search of run 'broken' has 2"),
         ({"search": {"heads": [1, 4]}}, "--resume --search: run 'broken' searches heads=1,2; give --resume alone"),
@@ -154,7 +156,7 @@ def test_an_interrupt_keeps_what_is_done_and_resume_does_the_rest(monkeypatch: p
         with pytest.raises(AttnError) as refused:
             api.train(**{"text": TEXT, "name": "broken", "resume": True, "show": False, **wrong})
         assert str(refused.value) == message
-    run = api.train(text=TEXT, name="broken", resume=True, show=False)
+    run = api.train(text=TEXT, name="broken", resume=True, show=False, patience=0, steps=2)  # as they are
     assert run.search is not None
     assert run.search.cells[:3] == kept.cells
     assert [cell[:4] for cell in run.search.cells] == [cell[:4] for cell in (whole.search or kept).cells]
@@ -199,7 +201,7 @@ def test_what_diverges_is_said_and_never_chosen() -> None:
         ({"folds": 3}, "--folds 3 needs --search, such as --search heads=2,4"),
         (
             {"search": {"model": ["transformer", "seq2seq"]}},
-            "--search model=seq2seq: this model reads pairs, and 'text' is a text",
+            "this kind of model reads pairs and cannot learn from a text in memory; give a task (",
         ),
         (
             {"search": {"attention": ["scaled_dot", "none"]}},

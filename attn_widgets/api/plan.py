@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from attn_widgets.api.heavy import load_torch
-from attn_widgets.api.resuming import check_goes_on
+from attn_widgets.api.resuming import CHANGEABLE, changed, check_goes_on
 from attn_widgets.api.source import Source, read_source
-from attn_widgets.api.store import existing, place
-from attn_widgets.config import WIDER, ModelConfig, StoreConfig, TrainConfig, flag_name
+from attn_widgets.api.store import existing, place, to_resume
+from attn_widgets.config import READS_PAIRS, WIDER, ModelConfig, StoreConfig, TrainConfig, flag_name
 from attn_widgets.errors import ConfigError, CorpusError
-from attn_widgets.flags import build
+from attn_widgets.flags import build, read_grid
 from attn_widgets.text.class_files import ClassFiles, encode_classes
 from attn_widgets.text.corpus import Corpus, load_corpus
 from attn_widgets.text.encoder_corpus import for_encoder
@@ -22,9 +22,6 @@ from attn_widgets.text.pair_files import PairFiles
 from attn_widgets.text.pairs import encode_pairs
 from attn_widgets.text.token_files import TokenFiles, encode_corpus
 from attn_widgets.text.tokenizers import Kind, Tokenizer, train_tokenizer
-
-CHANGEABLE = ("steps", "minutes", "patience")
-"""Options that a resumed run may be given anew."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +61,13 @@ def check_options(given: Mapping[str, Any]) -> None:
         raise ConfigError(f"--steps {given['steps']} and --minutes {given['minutes']:g} exclude each other; give one")
 
 
-def plan_new(source: Source, text: Any, store: StoreConfig, given: Mapping[str, Any]) -> Plan:
-    """Plan a new run."""
-    model_config, config = build(ModelConfig, given), build(TrainConfig, given)
+def plan_new(source: Source, text: Any, store: StoreConfig, choices: Sequence[Mapping[str, Any]]) -> Plan:
+    """Plan a new run of the first of some configurations, on a corpus that all of them can read."""
+    model_config, config = build(ModelConfig, choices[0]), build(TrainConfig, choices[0])
     if store.name is not None:
         place(store, store.name)  # a taken name is told before a large text is read
-    corpus = _corpus(source, text, model_config, config)
+    pairs = any(build(ModelConfig, choice).reads_pairs for choice in choices)
+    corpus = _corpus(source, text, model_config, config, pairs=pairs)
     folder = place(store, corpus.name)
     kind = corpus.tokenizer if config.tokenizer == "auto" else config.tokenizer
     tokenizer = train_tokenizer(kind, corpus, config.vocab_size)
@@ -79,14 +77,15 @@ def plan_new(source: Source, text: Any, store: StoreConfig, given: Mapping[str, 
 def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[str, Any]) -> Plan:
     """Plan to go on with a run, with its own options and its own text."""
     if store.name is None:
-        pairs = build(ModelConfig, given).reads_pairs
+        models = read_grid(given.get("search", ())).get("model", (given.get("model"),))
+        pairs = any(model in READS_PAIRS for model in models)
         folder = place(store, load_corpus(source, text=text, pairs=pairs).name)
     else:
         folder = existing(store.runs, store.name, "--resume --name")
     load_torch()
     from attn_widgets.run import Run
 
-    run = Run.load(folder)
+    run = Run.load(to_resume(folder))
     recorded = {**vars(run.model_config), **vars(run.train_config)}
     for name, value in given.items():
         if name in recorded and name not in CHANGEABLE and value != recorded[name]:
@@ -94,21 +93,17 @@ def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[s
                 f"{flag_name(name)} {value} cannot be: run {run.name!r} has {flag_name(name)} {recorded[name]}, "
                 "and with --resume only --steps, --minutes and --patience can change"
             )
-    config = run.train_config
-    if "steps" in given:
-        config = replace(config, steps=given["steps"], minutes=None)
-    if "minutes" in given:
-        config = replace(config, minutes=given["minutes"])
-    config = replace(config, patience=given.get("patience", config.patience))
+    config = changed(run.train_config, given)
     check_goes_on(run, config)
     if source is None and text is None:
-        source = read_source(folder)
-    corpus = _corpus(source, text, run.model_config, config)
+        source = read_source(run.folder)
+    # a model of texts may have been chosen among those of pairs
+    corpus = _corpus(source, text, run.model_config, config, pairs=run.corpus.task_from is not None)
     return Plan(folder, source, text is not None, corpus, run.tokenizer, run.model_config, config)
 
 
-def _corpus(source: Source, text: Any, model: ModelConfig, config: TrainConfig) -> Corpus:
-    corpus = load_corpus(source, text=text, validation=config.validation, seed=config.seed, pairs=model.reads_pairs)
+def _corpus(source: Source, text: Any, model: ModelConfig, config: TrainConfig, *, pairs: bool) -> Corpus:
+    corpus = load_corpus(source, text=text, validation=config.validation, seed=config.seed, pairs=pairs)
     if model.model != "encoder":
         return corpus
     return for_encoder(corpus, model, corpus.tokenizer if config.tokenizer == "auto" else config.tokenizer)

@@ -1,14 +1,29 @@
-"""Whether there is anything to do when a run is resumed."""
+"""What may change when a run is resumed, and whether there is anything to do then."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from attn_widgets.config import TrainConfig
 from attn_widgets.errors import ConfigError
 
 if TYPE_CHECKING:
     from attn_widgets.run import Run
+
+
+CHANGEABLE = ("steps", "minutes", "patience")
+"""Options that a resumed run may be given anew."""
+
+
+def changed(config: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
+    """Options of a run with those that it is given anew."""
+    if "steps" in given:
+        config = replace(config, steps=given["steps"], minutes=None)
+    if "minutes" in given:
+        config = replace(config, minutes=given["minutes"])
+    return replace(config, patience=given.get("patience", config.patience))
 
 
 def check_goes_on(run: Run, config: TrainConfig) -> None:

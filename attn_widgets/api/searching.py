@@ -13,16 +13,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from attn_widgets.api.plan import CHANGEABLE, Plan, check_options, encode
+from attn_widgets.api.plan import Plan, check_options, encode
+from attn_widgets.api.resuming import CHANGEABLE, changed
 from attn_widgets.api.show import duration
 from attn_widgets.api.source import check_source
+from attn_widgets.api.store import SEARCHES
 from attn_widgets.config import ModelConfig, SearchConfig, TrainConfig, flag_name
 from attn_widgets.errors import ConfigError, TrainingError, TrainingInterrupted
 from attn_widgets.flags import build, read_grid, told
 from attn_widgets.text.batches import Data
 from attn_widgets.text.folds import make_folds
 from attn_widgets.text.tokenizers import Tokenizer, train_tokenizer
-from attn_widgets.training.search import Cell, SearchResult, read_search
+from attn_widgets.training.search import OTHER_TOKENS, Cell, SearchResult, read_search
 
 Say = Callable[[str], None]
 
@@ -48,6 +50,12 @@ def new_search(given: Mapping[str, Any]) -> SearchResult | None:
             "writing the next ones; search its options with --model encoder"
         )
     base = {name: value for name, value in given.items() if name in names and name not in grid}
+    for name in OTHER_TOKENS:
+        if name in grid and base.get("teacher") is not None:
+            raise ConfigError(
+                f"--search {name}={','.join(map(_text, grid[name]))} cannot be with --teacher {base['teacher']}, whose "
+                f"tokens its student reads; leave {name} out of the search"
+            )
     search = SearchResult(grid, config.folds, base)
     for choice in search.choices:
         options = {**base, **choice}
@@ -77,11 +85,12 @@ def resumed_search(folder: Path, given: Mapping[str, Any]) -> SearchResult | Non
         return None
     if given.get("folds", found.folds) != found.folds:
         raise ConfigError(f"--folds {config.folds} cannot be: the search of run {folder.name!r} has {found.folds}")
+    base = build(TrainConfig, found.base)
     for name in CHANGEABLE:
-        if name in given and given[name] != found.base.get(name):
+        if name in given and (name in found.grid or changed(base, {name: given[name]}) != base):
             raise ConfigError(
-                f"{flag_name(name)} {given[name]} cannot be: the search of run {folder.name!r} is not done, and its "
-                f"trainings must be alike; give --resume alone"
+                f"{flag_name(name)} {given[name]} cannot be: the search of run {folder.name!r} is not done, and goes "
+                "on as it began; give --resume alone"
             )
     return found
 
@@ -92,8 +101,10 @@ def chosen(plan: Plan, search: SearchResult, choice: Mapping[str, Any]) -> Plan:
     return replace(plan, model_config=build(ModelConfig, options), config=build(TrainConfig, options))
 
 
-def check_choices(plan: Plan, search: SearchResult) -> None:
+def check_choices(plan: Plan, search: SearchResult, scratch: Path) -> None:
     """Build every model and look at every text once before any training is started.
+
+    The rows of a task are longer for a model that reads question and answer as one text.
 
     Raises
     ------
@@ -102,11 +113,12 @@ def check_choices(plan: Plan, search: SearchResult) -> None:
     """
     from attn_widgets.api.fitting import fresh_model
 
+    whole = _Fold(-1)
     for choice in search.choices:
         one = chosen(plan, search, choice)
-        if one.model_config.reads_pairs and plan.corpus.task is None:
-            raise ConfigError(f"--search {told(choice)}: this model reads pairs, and {plan.corpus.name!r} is a text")
         fresh_model(one)
+        if plan.corpus.task is not None:
+            whole.data(whole.plan(one, keep=one.config.teacher is not None), scratch)
     make_folds(plan.corpus, search.folds, plan.config.seed)
 
 
@@ -135,15 +147,17 @@ def run_search(
     TrainingInterrupted
         What is done is kept.
     RunError
-        When the run that is resumed has another text.
+        When the run that is resumed has another text or teacher.
     TrainingError
         When no configuration could be trained.
     """
     from attn_widgets.api.fitting import prepared
+    from attn_widgets.api.teaching import remember_teacher
 
     if search.cells:
         check_source(folder, tokens)
     prepared(plan, folder, tokens)
+    remember_teacher(teacher, plan, folder)
     before, began = len(search.cells), time.perf_counter()
     total = len(search.choices) * search.folds
     corpora, held = make_folds(plan.corpus, search.folds, plan.config.seed), _Fold(-1)
@@ -161,7 +175,7 @@ def run_search(
             left = (time.perf_counter() - began) / (done - before) * (total - done)
             say(_line(search, cell, total, left))
     except KeyboardInterrupt:
-        raise TrainingInterrupted(_interrupted(search, folder.name, total)) from None
+        raise TrainingInterrupted(_interrupted(search, folder, total)) from None
     if search.best is None:
         raise TrainingError("no configuration of the search has a finite loss; try a smaller --learning-rate")
     return search
@@ -223,11 +237,14 @@ def _line(search: SearchResult, cell: Cell, total: int, left: float) -> str:
     )
 
 
-def _interrupted(search: SearchResult, name: str, total: int) -> str:
+def _interrupted(search: SearchResult, folder: Path, total: int) -> str:
+    name, beside = folder.name, folder.parent.name == SEARCHES
     if not search.cells:
-        return "interrupted before the first training of the search was done; nothing is kept"
+        kept = f"run {name!r} is what it was" if beside else "nothing is kept"
+        return f"interrupted before the first training of the search was done; {kept}"
+    where = f"beside run {name!r}, which is what it was" if beside else f"in run {name!r}"
     return (
-        f"interrupted: {len(search.cells)} of {total} trainings of the search are kept in run {name!r}; "
+        f"interrupted: {len(search.cells)} of {total} trainings of the search are kept {where}; "
         f"--resume --name {name} goes on with the others"
     )
 

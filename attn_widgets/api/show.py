@@ -87,8 +87,11 @@ def summary(run: Run) -> str:
 def plain_summary(run: Run) -> str:
     """Describe a trained run in facts that hold on every machine."""
     minutes = run.train_config.minutes
-    length = f"{len(run.history.train)} steps" if minutes is None else f"{minutes:g} minutes"
-    lines = [f"trained on {run.corpus.name}: {length}"]
+    if run.model_config.model == "ngram":
+        done = f"its n-grams of up to {run.model_config.order} tokens are counted"
+    else:
+        done = f"{len(run.history.train)} steps" if minutes is None else f"{minutes:g} minutes"
+    lines = [f"trained on {run.corpus.name}: {done}"]
     if has_skills(run):
         lines += [f"{score.skill}: accuracy ≥ {SURE}: {score.accuracy >= SURE}" for score in run.skills()]
     return "\n".join(lines)

@@ -11,9 +11,12 @@ from pathlib import Path
 from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, RunError
 from attn_widgets.training import is_main_process
+from attn_widgets.training.search import FILE as SEARCH
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 _NOT_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|.*\.", re.IGNORECASE)
+SEARCHES = ".searches"
+"""Folder, among the runs, of searches whose best is to replace a run of the same name."""
 LONGEST_DEFAULT = 80
 """Characters of a name made from a file's; it gets a number and surroundings, and a file system takes 255 bytes."""
 
@@ -45,6 +48,16 @@ def existing(runs: str | Path, name: str, flag: str) -> Path:
     if not (folder / "run.json").exists():
         raise RunError(f"{flag} {name}: no such run; {listed(runs)}")
     return folder
+
+
+def beside(folder: Path) -> Path:
+    """Find where a search is kept whose best is to replace the run in `folder`."""
+    return folder.parent / SEARCHES / folder.name
+
+
+def to_resume(folder: Path) -> Path:
+    """Find what ``--resume`` of the run in `folder` goes on with: a search that is to replace it comes first."""
+    return beside(folder) if (beside(folder) / SEARCH).exists() else folder
 
 
 def place(store: StoreConfig, default: str) -> Path:

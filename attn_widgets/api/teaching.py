@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +17,44 @@ from attn_widgets.training.storage import write_file
 FILE = "teacher.txt"
 
 
-def open_teacher(plan: Plan, runs: str | Path) -> Any:
-    """Return the model that a plan's run is to imitate; None where there is none.
+def open_teacher(plans: Sequence[Plan], runs: str | Path) -> Any:
+    """Return the model that a run is to imitate; None where there is none.
+
+    Parameters
+    ----------
+    plans
+        Of every configuration that is to be taught; one, unless several are searched.
+    runs
+        Where a name is looked for.
 
     Raises
     ------
     ConfigError, RunError
-        One line, when there is no such run, or it reads or tells something else than its student.
+        One line, when there is no such run, or it reads or tells something else than a student.
     """
-    name = plan.config.teacher
+    name = plans[0].config.teacher
     if name is None:
         return None
     folder = Path(name) if (Path(name) / "run.json").is_file() else existing(runs, name, "--teacher")
-    if folder.absolute() == plan.folder.absolute():
+    if folder.absolute() == plans[0].folder.absolute():
         raise ConfigError(f"--teacher {name} would be replaced by its own student; take another --name")
-    teacher, student = Run.load(folder), plan.model_config
+    teacher = Run.load(folder)
+    for plan in plans:
+        _check_teacher(teacher, name, plan)
+    return teacher.model
+
+
+def _check_teacher(teacher: Run, name: str, plan: Plan) -> None:
+    """Refuse a teacher that reads or tells something else than one student."""
+    student = plan.model_config
     if student.model == "ngram":
         raise ConfigError(f"--teacher {name} cannot teach --model ngram, which counts; leave one out")
     kind = teacher.model_config.model
     masked = "encoder" in (student.model, kind) and student.model != kind
     if masked or student.reads_pairs != teacher.model_config.reads_pairs:
         raise ConfigError(
-            f"--teacher {name} is a {kind}, which reads other inputs than --model {student.model}; try --model {kind}"
+            f"--teacher {name} is of --model {kind}, which reads other inputs than --model {student.model}; "
+            f"try --model {kind}"
         )
     if student.model == "encoder" and tuple(teacher.corpus.labels) != plan.corpus.labels:
         raise ConfigError(
@@ -54,7 +71,6 @@ def open_teacher(plan: Plan, runs: str | Path) -> Any:
         raise ConfigError(
             f"--context {student.context} is more than --teacher {name} has learnt; try --context {learnt}"
         )
-    return teacher.model
 
 
 def remember_teacher(teacher: Any, plan: Plan, folder: Path) -> None:

@@ -13,8 +13,9 @@ from attn_widgets.api.estimate import count_parameters, estimate_seconds
 from attn_widgets.api.heavy import load_torch
 from attn_widgets.api.holding import held, recover, token_scratch
 from attn_widgets.api.plan import Plan, check_options, encode, plan_new, plan_resumed
-from attn_widgets.api.searching import check_choices, new_search, resumed_search, retrained, run_search
+from attn_widgets.api.searching import check_choices, chosen, new_search, resumed_search, retrained, run_search
 from attn_widgets.api.source import simplify
+from attn_widgets.api.store import to_resume
 from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, TrainingInterrupted
 from attn_widgets.flags import VERBS, build, help_text, keywords
@@ -70,11 +71,13 @@ def train(
         raise ConfigError("corpus and text exclude each other; give one of them")
     source = simplify(corpus)
     recover(store.runs)
-    search = None if store.resume else new_search(given)
-    first = {**given, **search.choices[0]} if search else given
-    plan = (plan_resumed if store.resume else plan_new)(source, text, store, first)
     if store.resume:
-        search = resumed_search(plan.folder, given)
+        plan = plan_resumed(source, text, store, given)
+        search = resumed_search(to_resume(plan.folder), given)
+    else:
+        search = new_search(given)
+        choices = [{**given, **choice} for choice in search.choices] if search else [given]
+        plan = plan_new(source, text, store, choices)
     with token_scratch(store.runs) as scratch:
         run = _trained(plan, search, store, scratch, quiet=shown.is_quiet(show))
     if show and is_main_process():
@@ -94,17 +97,18 @@ def _trained(plan: Plan, search: SearchResult | None, store: StoreConfig, scratc
     from attn_widgets.api.fitting import fit_run
     from attn_widgets.api.teaching import open_teacher
 
-    teacher = open_teacher(plan, store.runs)
+    plans = [plan] if search is None else [chosen(plan, search, choice) for choice in search.choices]
+    teacher = open_teacher(plans, store.runs)
     if search is not None:
-        check_choices(plan, search)
-    with held(plan.folder, store) as folder:
+        check_choices(plan, search, scratch)
+    with held(plan.folder, store, searches=search is not None) as place:
         if search is not None:
-            search = run_search(plan, search, folder, scratch, tokens, teacher=teacher, say=say)
+            search = run_search(plan, search, place.searched, scratch, tokens, teacher=teacher, say=say)
             say(repr(search))
             plan = retrained(plan, search)
             tokens = encode(plan, scratch / "best")
-        with _enough_memory(plan):
-            return fit_run(plan, folder, tokens, resume=store.resume, quiet=quiet, teacher=teacher)
+        with place.replacing(), _enough_memory(plan):
+            return fit_run(plan, place.folder, tokens, resume=store.resume, quiet=quiet, teacher=teacher)
 
 
 @contextmanager
