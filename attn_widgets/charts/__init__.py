@@ -9,6 +9,7 @@ from attn_widgets.charts.bars import bars_with_spread
 from attn_widgets.charts.cost import cost_chart
 from attn_widgets.charts.heads import LARGEST, heatmap
 from attn_widgets.charts.history import FALL, history_chart
+from attn_widgets.charts.metrics import metric_bars, metric_heatmap
 from attn_widgets.charts.theme import BLUE, HOURGLASS, INK, ORANGE, SERIES, SHAPES, Row
 
 __all__ = [
@@ -25,4 +26,6 @@ __all__ = [
     "cost_chart",
     "heatmap",
     "history_chart",
+    "metric_bars",
+    "metric_heatmap",
 ]

@@ -1,14 +1,14 @@
 /** One view of a grid of heads: what is shown follows from the traits, what is pointed at, and the layers that came. */
 
 import type { AnyModel } from "@anywidget/types";
+import { FOUND, GridControls } from "./gridcontrols.ts";
 import { type GridModel, type Layer, type Metric, readFound, readMetric, type Reading, scaleEnd } from "./griddata.ts";
 import { GridFigure, type GridPicture } from "./gridfigure.ts";
 import { flowColumns, type GridLayout, hitGrid, layOutGrid, rowsInView, scrollTo } from "./gridlayout.ts";
 import { byLayer, byValue, groupsOf, locate, nextPlace, type Place, steer } from "./gridorder.ts";
-import { GridLegend, Pick, Progress } from "./gridparts.ts";
+import { GridLegend } from "./gridparts.ts";
 import { GridSource } from "./gridsource.ts";
 import { cellSize, gridTable, legendStates, reading, readingText, sayHead, tick, tipText } from "./gridwords.ts";
-import { Stepper } from "./controls.ts";
 import { say } from "./dom.ts";
 import { headName } from "./model.ts";
 import { Player } from "./player.ts";
@@ -16,14 +16,13 @@ import { innerWidth, Redraw } from "./redraw.ts";
 import { action, move, NOTHING } from "./selection.ts";
 import { Shell } from "./shell.ts";
 import { axesOf, goTo, readState, type State, TRAITS } from "./state.ts";
-import { quoted, shorten } from "./text.ts";
+import { quoted } from "./text.ts";
 import { readTheme, type Theme } from "./theme.ts";
 
 const HELP =
   "Grid of attention heads. Arrow keys move over the heads, Home and End to the ends of a row, page keys by a page; " +
   "with Shift the arrows move the row and the column whose weight is looked for; Escape lets go of them; Space plays.";
 const TALLEST = 640;
-const FOUND: Metric = { name: "found", title: "weight on a cell", about: "the head's weight on the chosen cell", share: true };
 
 export class GridView {
   readonly #model: AnyModel<GridModel>;
@@ -31,10 +30,7 @@ export class GridView {
   readonly #shell: Shell;
   readonly #figure = new GridFigure();
   readonly #legend = new GridLegend();
-  readonly #colour: Pick;
-  readonly #sort: Pick;
-  readonly #progress: Progress;
-  readonly #steps: Record<"moment" | "query" | "key", Stepper>;
+  readonly #controls: GridControls;
   readonly #player: Player;
   readonly #redraw: Redraw;
   #theme: Theme | null = null;
@@ -49,16 +45,18 @@ export class GridView {
     this.#model = model;
     this.#shell = new Shell("grid of heads", HELP, signal, () => this.#redraw.soon());
     this.#source = new GridSource(model, signal, () => this.#redraw.soon(), (reason) => this.#shell.fail(reason));
-    const { metrics } = this.#source.spec.grid;
-    const names = metrics.map(({ name, title }): [string, string] => [name, title]);
-    this.#colour = new Pick("Colour", [["weights", "weights"], ...names, ["found", FOUND.title]], signal, (to) => this.#choose("metric", to));
-    this.#sort = new Pick("Sort", [["layer", "by layer"], ...names.map(([n, t]): [string, string] => [n, `by ${t}`]), ["found", `by ${FOUND.title}`]], signal, (to) => this.#choose("order", to));
-    this.#progress = new Progress(signal, (on) => this.#stop(on));
-    this.#steps = {
-      moment: new Stepper("Step", signal, (moment) => this.#set(goTo(this.#source.spec, this.#state, { moment }))),
-      query: new Stepper("Row", signal, (query) => this.#set({ query, locked: true })),
-      key: new Stepper("Column", signal, (key) => this.#set({ key })),
-    };
+    this.#controls = new GridControls(
+      this.#source.spec.grid.metrics,
+      {
+        metric: (to) => this.#choose("metric", to),
+        order: (to) => this.#choose("order", to),
+        moment: (moment) => this.#set(goTo(this.#source.spec, this.#state, { moment })),
+        query: (query) => this.#set({ query, locked: true }),
+        key: (key) => this.#set({ key }),
+        stop: (on) => this.#stop(on),
+      },
+      signal,
+    );
     this.#player = new Player(signal, () => this.#go(nextPlace(this.#rows, [this.#state.layer, this.#state.head])));
     this.#assemble();
     const { root, figure } = this.#shell;
@@ -94,8 +92,7 @@ export class GridView {
     shell.table.node.classList.add("attn-last");
     this.#legend.keys.append(shell.table.node);
     shell.legend.append(this.#legend.keys, this.#legend.reading);
-    const { moment, query, key } = this.#steps;
-    shell.controls.append(this.#colour.node, this.#sort.node, moment.node, query.node, key.node, this.#progress.node);
+    shell.controls.append(...this.#controls.nodes);
   }
 
   #set(patch: Partial<State>): void {
@@ -232,16 +229,9 @@ export class GridView {
     const what = this.#what(state, metric);
     say(shell.name, "All heads");
     say(shell.text, spec.title);
-    this.#colour.set(name);
-    this.#sort.set(this.#model.get("order"));
-    this.#steps.moment.node.hidden = spec.frames.length < 2;
-    this.#steps.moment.set(state.moment, spec.frames.length, axes.frame.step === null ? "now" : String(axes.frame.step));
-    const finds = name === "found" || this.#model.get("order") === "found";
-    this.#steps.query.node.hidden = this.#steps.key.node.hidden = !finds;
-    this.#steps.query.set(state.query ?? 0, axes.rows.length, state.query === null ? "none" : shorten(axes.rows[state.query] ?? "", 16));
-    this.#steps.key.set(state.key ?? 0, axes.columns.length, state.key === null ? "none" : shorten(axes.columns[state.key] ?? "", 16));
+    this.#controls.set(name, this.#model.get("order"), state, axes, spec.frames.length);
     const { done, all } = this.#source.progress;
-    this.#progress.set(done, all, this.#source.stopped, spec.live && done < all);
+    this.#controls.came(done, all, this.#source.stopped, spec.live);
     const at: Place = this.#hover ?? [state.layer, state.head];
     const shown = metric === FOUND && what === FOUND.title ? "choose a row and a column to find the heads that connect them" : sayHead(at, this.#place(picture, at), what, state.mean && !this.#hover, spec.grid.metrics, this.#source.layer(state.moment, at[0]), picture.read);
     shell.tell(shown, this.#hover === null);
