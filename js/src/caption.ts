@@ -22,15 +22,25 @@ export interface Caption {
 export const MARGIN = 12;
 export const ABOVE = 34;
 const BELOW = 50;
-/** Least width, for the legend. */
-const LEGEND = 470;
 const BAR = 130;
 const SWATCH = 12;
 
 /** Size of the picture that holds a drawing. */
-export function captioned(width: number, height: number, { scale }: Caption): [width: number, height: number] {
-  return [Math.ceil(Math.max(width, scale ? LEGEND : 200) + 2 * MARGIN), Math.ceil(height + ABOVE + (scale ? BELOW : 0) + 2 * MARGIN)];
+export function captioned(width: number, height: number, caption: Caption): [width: number, height: number] {
+  const { scale } = caption;
+  const least = scale ? legendWidth(caption) : 200;
+  return [Math.ceil(Math.max(width, least) + 2 * MARGIN), Math.ceil(height + ABOVE + (scale ? BELOW : 0) + 2 * MARGIN)];
 }
+
+function legendWidth({ theme }: Caption): number {
+  const context = document.createElement("canvas").getContext("2d");
+  if (!context) return 0;
+  context.font = stateFont(theme);
+  return STATES.reduce((sum, [state]) => sum + stateWidth(context, state), BAR + 24);
+}
+
+const stateFont = (theme: Theme): string => `11.5px ${theme.font}`;
+const stateWidth = (context: CanvasRenderingContext2D, state: string): number => SWATCH + 5 + context.measureText(state).width + 14;
 
 /** Draw the words and the legend of a picture of this size, in its units. */
 export function drawCaption(context: CanvasRenderingContext2D, caption: Caption, width: number, height: number): void {
@@ -72,10 +82,10 @@ function drawLegend(context: CanvasRenderingContext2D, theme: Theme, { colours, 
     context.strokeStyle = theme.line;
     context.strokeRect(0, 0, SWATCH, SWATCH);
     context.restore();
-    context.font = `11.5px ${theme.font}`;
+    context.font = stateFont(theme);
     context.fillStyle = theme.muted;
     context.fillText(state, x + SWATCH + 5, top + 9);
-    x += SWATCH + 5 + context.measureText(state).width + 14;
+    x += stateWidth(context, state);
   }
 }
 

@@ -101,7 +101,7 @@ async function copy(text: string): Promise<boolean> {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    const focused = document.activeElement;
+    const focused = focus();
     const area = h("textarea", { "aria-hidden": "true", style: "position:fixed;top:0;opacity:0" });
     area.value = text;
     document.body.append(area);
@@ -118,6 +118,13 @@ async function copy(text: string): Promise<boolean> {
     if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
     return done;
   }
+}
+
+/** What has the focus, however deep in shadow roots. */
+function focus(): Element | null {
+  let node = document.activeElement;
+  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement;
+  return node;
 }
 
 function saveSvg(shown: Showing): string {
