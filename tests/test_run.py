@@ -118,6 +118,17 @@ def test_the_trace_past_the_context_is_that_of_the_text(run: Run) -> None:
     assert done.trace.visible(1, 0, 60, 29)[0, 0]
 
 
+def test_several_texts_are_traced_and_averaged(run: Run) -> None:
+    text = run.corpus.prompt
+    traces = run.traces(iter([text, text]))
+    assert_equal_traces(traces[1], run.trace(text))
+    mean = traces.mean()
+    np.testing.assert_allclose(mean.weights(1, 2), run.trace(text).weights(1, 2), atol=1e-6)
+    assert (mean.meta["n"], mean.meta["text"], mean.meta["run"]) == (2, text, "lines")
+    with pytest.raises(ConfigError, match="texts must be a list of texts; given one"):
+        run.traces(text)
+
+
 def test_learned_positions_past_the_context(runs: Path) -> None:
     run = Run.load("letters", runs)
     done = run.generate(PROSE[:40], max_new_tokens=30)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,7 +32,7 @@ from attn_widgets.text.corpus import Corpus
 from attn_widgets.text.encoder_corpus import without_masks
 from attn_widgets.text.sentences import skill_items
 from attn_widgets.text.tokenizers import Tokenizer
-from attn_widgets.trace import AttentionTrace
+from attn_widgets.trace import AttentionTrace, Traces
 from attn_widgets.training.checkpoint import Which, load_weights, pointers
 from attn_widgets.training.search import SearchResult, read_search
 
@@ -164,6 +164,18 @@ class Run:
         if self.model_config.model == "encoder":
             return self._reader().trace(ids, as_texts(ablate), meta)
         return trace_ids(self.model, self.tokenizer, ids, as_texts(ablate), meta)
+
+    def traces(self, texts: Iterable[str], ablate: Sequence[str] = ()) -> Traces:
+        """Read several texts; ``run.traces(texts).mean()`` is their mean, with its spread.
+
+        Raises
+        ------
+        AttnError
+            When there are none, or one cannot be traced.
+        """
+        if isinstance(texts, str):
+            raise ConfigError(f"texts must be a list of texts; given one, {texts[:40]!r}; try run.trace(text)")
+        return Traces([self.trace(text, ablate) for text in texts])
 
     def ablation(self, text: str | Generation, heads: Sequence[str]) -> Ablation:
         """Predictions after every token of a text or a generation, with all heads and without `heads`."""

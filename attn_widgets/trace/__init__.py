@@ -4,6 +4,7 @@ from attn_widgets.trace.additive import AdditiveRecord
 from attn_widgets.trace.blocks import Block, Predictions
 from attn_widgets.trace.dot_product import DotProductRecord
 from attn_widgets.trace.find import HeadWeight
+from attn_widgets.trace.many import Traces
 from attn_widgets.trace.names import head_name, parse_head
 from attn_widgets.trace.records import (
     MASKED,
@@ -30,6 +31,7 @@ __all__ = [
     "Predictions",
     "Record",
     "StackedRecord",
+    "Traces",
     "WeightsRecord",
     "causal_range",
     "head_name",

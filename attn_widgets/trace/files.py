@@ -23,6 +23,7 @@ from attn_widgets.errors import AttnError
 from attn_widgets.trace.additive import AdditiveRecord
 from attn_widgets.trace.blocks import Block, Meta, Predictions
 from attn_widgets.trace.dot_product import DotProductRecord
+from attn_widgets.trace.means import MeanRecord
 from attn_widgets.trace.records import Arrays, Part, Record, StackedRecord, WeightsRecord
 
 FORMAT = "attn_widgets.trace.1"
@@ -64,6 +65,8 @@ def load_record(settings: Mapping[str, Any], arrays: Arrays) -> Record:
     """Make the record whose `settings` and `arrays` these are."""
     if settings["record"] == "weights":
         return WeightsRecord(**arrays)
+    if settings["record"] == "mean":
+        return MeanRecord(**arrays)
     if settings["record"] == "dot_product":
         return DotProductRecord(**arrays, scale=settings["scale"])
     if settings["record"] == "additive":

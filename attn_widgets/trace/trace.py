@@ -13,13 +13,14 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8
 
 from attn_widgets.errors import AttnError
 from attn_widgets.trace.arrays import blocks_from_arrays
 from attn_widgets.trace.blocks import Block, Kind, Meta, Predictions
 from attn_widgets.trace.files import read_trace, write_trace
 from attn_widgets.trace.find import HeadWeight, find_heads
+from attn_widgets.trace.means import MeanRecord
 from attn_widgets.trace.records import ALL, MASKED, NOT_CAPTURED, VALUE, Index
 
 
@@ -157,6 +158,20 @@ class AttentionTrace:
         """Tell cells of which nothing is known, which are False."""
         known: np.ndarray = self.states(layer, head, queries, keys) != NOT_CAPTURED
         return known
+
+    def spread(
+        self, layer: int, head: int, queries: Index = ALL, keys: Index = ALL
+    ) -> Float32[np.ndarray, "query key"] | None:
+        """Give the standard deviation of each cell where this trace is the mean of several texts; None for one text."""
+        record = self.block(layer).record
+        return record.spread(head, queries, keys) if isinstance(record, MeanRecord) else None
+
+    def counts(
+        self, layer: int, head: int, queries: Index = ALL, keys: Index = ALL
+    ) -> Int32[np.ndarray, "query key"] | None:
+        """Count the texts that have each cell where this trace is the mean of several; None for one text."""
+        record = self.block(layer).record
+        return record.counts(head, queries, keys) if isinstance(record, MeanRecord) else None
 
     def mean(
         self, layer: int | None = None, queries: Index = ALL, keys: Index = ALL
