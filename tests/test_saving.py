@@ -17,7 +17,7 @@ from PIL import Image
 
 from attn_widgets import __version__
 from attn_widgets.errors import ConfigError
-from attn_widgets.panels import files, svg
+from attn_widgets.panels import files, svg, tiles
 from attn_widgets.panels.colours import palette
 from attn_widgets.panels.figures import head_figure
 from attn_widgets.panels.heads import HeadPanel
@@ -96,6 +96,58 @@ def test_a_mean_is_saved_as_a_mean(tmp_path: Path) -> None:
     assert "head" not in about
     assert about["aggregation"] == "mean of heads"
     assert texts(root)[0] == "L1 mean"
+
+
+def shown(panel: HeadPanel) -> tuple[list[str], np.ndarray]:
+    """Texts of a panel's figure, and the weights read back from its colours; -1 where there is none."""
+    root = ET.fromstring(panel.figure())
+    image = matrix_of(root).convert("RGBA")
+    labels = [text for text in texts(root) if text in set(panel.trace.tokens)]
+    small = np.asarray(image).astype(int)
+    times = 1024 // max(len(set(labels)), 1)
+    cells = small[times // 2 :: times, times // 2 :: times]
+    read = np.abs(cells[..., None, :3] - palette("light").astype(int)).sum(-1).argmin(-1) / 255
+    return texts(root), np.where(cells[..., 3] == 255, read, -1)
+
+
+def test_combined_heads_are_drawn_and_named() -> None:
+    saved = panel(mean=True, over="all", how="max")
+    found, weights = shown(saved)
+    most = np.max([saved.trace.weights(*place) for place in saved.trace.iter_heads()], 0)
+    assert found[0] == "max of all heads"
+    assert np.abs(weights - most)[saved.trace.visible(0, 0)].max() < 1 / 252
+    assert saved.provenance()["aggregation"] == "max of all heads"
+    pinned = panel(mean=True, over="pinned", pinned=[(0, 1), (1, 3)])
+    assert shown(pinned)[0][0] == "mean of L0H1, L1H3"
+
+
+def test_what_is_filtered_sorted_and_cut_is_so_in_the_figure_and_said() -> None:
+    saved = panel(threshold=0.2, hide_special=True, last=3, by_weight=True, query=8, locked=True)
+    found, _ = shown(saved)
+    assert {"Weights under 0.2 are left out.", "Special tokens are left out.", "The last 3 rows."} <= set(found)
+    row = saved.trace.weights(1, 3)[8, 1:]
+    order = np.argsort(np.where(row >= 0.2, -row, 0), kind="stable")
+    labels = [text for text in found if text in WORDS]
+    assert labels[:12] == [*WORDS[7:], *(WORDS[1:][i] for i in order)]
+    told = saved.provenance()
+    assert {name: told[name] for name in ("threshold", "hide_special", "last", "by_weight")} == {
+        "threshold": 0.2, "hide_special": True, "last": 3, "by_weight": True,
+    }  # fmt: skip
+
+
+def test_logarithms_are_drawn_on_their_own_scale() -> None:
+    found = texts(ET.fromstring(panel(value="log").figure()))
+    assert {"-9.21", "-4.61", "0"} <= set(found)
+    assert "Colours are natural logarithms of weights, from 1/10,000 on." in found
+
+
+def test_a_large_matrix_is_computed_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    large = HeadPanel(causal_trace(1, 1, tuple(f"t{i}" for i in range(600))))
+    whole = large.figure()
+    assert "maximum of 3×3 cells" in whole
+    monkeypatch.setattr(tiles, "ROWS_AT_ONCE", 5000)
+    assert large.figure() == whole
+    assert matrix_of(ET.fromstring(whole)) == matrix_of(ET.fromstring(head_figure(large.trace, 0, 0)))
 
 
 def test_a_moment_is_saved_with_its_own_tokens(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from attn_widgets.panels import svg
+from attn_widgets.panels import svg, tiles
 from attn_widgets.panels.colours import colours, picture
+from attn_widgets.panels.lens import HIDDEN
 from attn_widgets.panels.tokens import shorten, visible
 from attn_widgets.panels.wire import visible_line
-from attn_widgets.trace import NOT_CAPTURED, VALUE, AttentionTrace, Predictions, head_name
+from attn_widgets.trace import VALUE, AttentionTrace, Predictions, head_name
 
 LARGEST = 256
 """Rows or columns of a picture; larger matrices show the maximum of a few cells."""
@@ -41,6 +42,11 @@ class Matrix:
     name: str
     title: str = ""
     predictions: Predictions | None = None
+    low: float = 0.0
+    high: float = 1.0
+    factor: int = 1
+    """Rows and columns behind each weight, which is then the maximum of as many cells along each side."""
+    notes: Sequence[str] = ()
 
 
 def head_matrix(trace: AttentionTrace, layer: int, head: int | None, title: str = "") -> Matrix:
@@ -76,19 +82,19 @@ def define_hatching() -> str:
 
 def draw_matrix(matrix: Matrix, sharp: int = 0) -> tuple[str, float, float]:
     """Draw a matrix with its labels and legend, of about `sharp` pixels; returns the SVG with its width and height."""
-    weights, states = matrix.weights, matrix.states
-    rows, columns = weights.shape
+    rows, columns = len(matrix.rows), len(matrix.columns)
     most = max(rows, columns, 1)
     cell = min(26.0, max(_SIZE, min(most, 1.4 * _SIZE)) / most)
     row_labels, column_labels = _labels(matrix.rows), _labels(matrix.columns)
     left, top = _widest(row_labels) + 8, 40 + _widest(column_labels)
     wide, high = cell * columns, cell * rows
-    small, factor = reduce(weights, states)
+    small, more = reduce(*_shares(matrix))
+    factor = matrix.factor * more
     box = f'x="{left:g}" y="{top:g}" width="{wide:g}" height="{high:g}"'
     parts = [
         f'<rect {box} fill="url(#masked)" stroke="{svg.LINE}"/>',
-        svg.embed(_enlarged(picture(*small), sharp), left, top, wide, high) if weights.size else "",
-        _marks(weights, states, left, top, cell) if cell >= _ROOMY else "",
+        svg.embed(_enlarged(picture(*small), sharp), left, top, wide, high) if matrix.weights.size else "",
+        _marks(matrix, left, top, cell) if factor == 1 and cell >= _ROOMY else "",
     ]
     step = int(np.ceil(12.5 / cell))
     for i in range(0, rows, step):
@@ -99,10 +105,25 @@ def draw_matrix(matrix: Matrix, sharp: int = 0) -> tuple[str, float, float]:
     beside, right = "", left + wide
     if matrix.predictions is not None:
         beside, right = _predicted(matrix.predictions, rows, step, cell, (right + 12, top))
-    legend, legend_width = _legend(top + high + 14, factor)
+    legend, legend_width = _legend(matrix, top + high + 14)
     width = max(right, legend_width, _NARROWEST)
-    lines = 62 if factor == 1 else 77
-    return "".join([_headline(matrix, width), *parts, beside, legend]), width, top + high + lines
+    notes = _readings(matrix, factor)
+    words = [svg.text(0, top + high + 54 + 15 * i, note, size=11, fill=svg.MUTED) for i, note in enumerate(notes)]
+    height = top + high + 47 + 15 * len(notes)
+    return "".join([_headline(matrix, width), *parts, beside, legend, *words]), width, height
+
+
+def _shares(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Where values stand between the ends of the scale; what a filter left out looks like its low end."""
+    span = (matrix.high - matrix.low) or 1.0
+    hidden = matrix.states == HIDDEN
+    shares = matrix.weights if (matrix.low, span) == (0, 1) else (matrix.weights - matrix.low) / span
+    return np.where(hidden, 0, shares), np.where(hidden, VALUE, matrix.states)
+
+
+def _readings(matrix: Matrix, factor: int) -> list[str]:
+    reduced = [f"Each point is the maximum of {factor}×{factor} cells."] if factor > 1 else []
+    return [_READING, *reduced, *matrix.notes]
 
 
 def _enlarged(image: Image.Image, size: int) -> Image.Image:
@@ -133,19 +154,20 @@ def _headline(matrix: Matrix, width: float) -> str:
     )
 
 
-def _marks(weights: np.ndarray, states: np.ndarray, left: float, top: float, cell: float) -> str:
-    """Put a dot in each cell that is exactly zero, a cross in each that is no number."""
-    known = states == VALUE
+def _marks(matrix: Matrix, left: float, top: float, cell: float) -> str:
+    """Put a dot in each cell whose weight is exactly zero, a cross in each that is no number."""
+    weights, known = matrix.weights, matrix.states == VALUE
+    zero = known & (weights == 0) & (matrix.low == 0)  # a logarithm of 0 is a weight of 1
 
     def places(chosen: np.ndarray) -> list[tuple[float, float]]:
         return [(left + (c + 0.5) * cell, top + (r + 0.5) * cell) for r, c in np.argwhere(chosen)]
 
-    dots = "".join(f"M{x:g} {y:g}h0" for x, y in places(known & (weights == 0)))
+    dots = "".join(f"M{x:g} {y:g}h0" for x, y in places(zero))
     cross = "".join(
         f"M{x - 2.5:g} {y - 2.5:g}l5 5M{x - 2.5:g} {y + 2.5:g}l5 -5" for x, y in places(known & ~np.isfinite(weights))
     )
-    zero, light = colours()["light"]["unknown"], "#fff"
-    return (f'<path d="{dots}" stroke="{zero}" stroke-width="2" stroke-linecap="round"/>' if dots else "") + (
+    grey, light = colours()["light"]["unknown"], "#fff"
+    return (f'<path d="{dots}" stroke="{grey}" stroke-width="2" stroke-linecap="round"/>' if dots else "") + (
         f'<path d="{cross}" stroke="{light}" stroke-width="1.2"/>' if cross else ""
     )
 
@@ -166,14 +188,14 @@ def _predicted(
     return "".join(parts), right
 
 
-def _legend(y: float, factor: int) -> tuple[str, float]:
+def _legend(matrix: Matrix, y: float) -> tuple[str, float]:
     ramp = colours()["light"]["ramp"]
     stops = "".join(f'<stop offset="{i / (len(ramp) - 1):g}" stop-color="{c}"/>' for i, c in enumerate(ramp))
     parts = [
         f'<defs><linearGradient id="scale">{stops}</linearGradient></defs>',
         f'<rect x="0" y="{y:g}" width="120" height="9" rx="2" fill="url(#scale)"/>',
-        *(svg.text(120 * at, y + 21, f"{at:g}", size=10, anchor=anchor, fill=svg.MUTED)
-          for at, anchor in ((0, "start"), (0.5, "middle"), (1, "end"))),
+        *(svg.text(120 * at, y + 21, f"{matrix.low + (matrix.high - matrix.low) * at:.3g}", size=10, anchor=anchor,
+                   fill=svg.MUTED) for at, anchor in ((0, "start"), (0.5, "middle"), (1, "end"))),
     ]  # fmt: skip
     x = 142.0
     for name, fill in (
@@ -185,11 +207,9 @@ def _legend(y: float, factor: int) -> tuple[str, float]:
         parts.append(f'<rect x="{x:g}" y="{y - 1:g}" width="11" height="11" fill="{fill}" stroke="{svg.LINE}"/>')
         if name in ("zero", "not a number"):
             shown = np.array([[0.0 if name == "zero" else np.nan]])
-            parts.append(_marks(shown, np.full((1, 1), VALUE), x, y - 1, 11))
+            parts.append(_marks(Matrix("a", "b", shown, np.full((1, 1), VALUE), name), x, y - 1, 11))
         parts.append(svg.text(x + 17, y + 8, name, size=11, fill=svg.MUTED))
         x += 30 + svg.text_width(name, 11)
-    reading = [_READING, f"Each point is the maximum of {factor}×{factor} cells."][: 1 + (factor > 1)]
-    parts += [svg.text(0, y + 40 + 15 * i, line, size=11, fill=svg.MUTED) for i, line in enumerate(reading)]
     return "".join(parts), x
 
 
@@ -198,11 +218,4 @@ def reduce(
 ) -> tuple[tuple[np.ndarray, np.ndarray], int]:
     """Take the maximum over squares of cells until the matrix is no larger than `largest`; returns also their side."""
     factor = -(-max(*weights.shape, 1) // largest)
-    if factor == 1:
-        return (weights, states), 1
-    pad = [(0, -size % factor) for size in weights.shape]
-    rows, columns = (-(-size // factor) for size in weights.shape)
-    shape = (rows, factor, columns, factor)
-    value = np.pad(np.where(states == VALUE, weights, -np.inf), pad, constant_values=-np.inf).reshape(shape).max((1, 3))
-    state = np.pad(states, pad, constant_values=NOT_CAPTURED).reshape(shape).min((1, 3))
-    return (np.where(state == VALUE, value, 0).astype(np.float32), state), factor
+    return tiles.reduced(weights, states, factor), factor

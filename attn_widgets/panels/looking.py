@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 import numpy as np
 import traitlets
 
-from attn_widgets.panels import tiles, wire
+from attn_widgets.panels import lens_figure, tiles, wire
 from attn_widgets.panels.base import Answer, Checked, PanelError
 from attn_widgets.panels.lens import Lens, Matrix
 from attn_widgets.panels.overviews import LARGEST
 from attn_widgets.panels.stepping import SteppingPanel
+from attn_widgets.trace import head_name
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "how": ("mean", "max"),
@@ -111,6 +112,35 @@ class LookingPanel(SteppingPanel):
     def matrix(self) -> Matrix:
         """Give the matrix on show, computed as it is asked for."""
         return Matrix(self._frames.traces[self.moment], self.lens)
+
+    @property
+    def matrix_name(self) -> str:
+        """Name the matrix on show: ``L1H3``, ``L1 mean``, ``max of all heads``."""
+        if not self.mean:
+            return head_name(self.layer, self.head)
+        if self.over == "all":
+            return f"{self.how} of all heads"
+        if self.over == "pinned" and self.pinned:
+            return f"{self.how} of {', '.join(head_name(*pair) for pair in self.pinned)}"
+        return f"L{self.layer} {self.how}"
+
+    def figure(self) -> str:
+        """Draw what `save` writes, as one SVG on a light ground: the matrix on show, alone, as it is on show."""
+        predictions = self._frames.traces[self.moment].predictions_of(self.layer)
+        reading = lens_figure.Reading(self.matrix_name, self.title, self.query, self.by_weight, self.last, predictions)
+        return lens_figure.draw(self.matrix(), self.lens, reading)
+
+    def provenance(self) -> dict[str, str | int | float]:
+        """Say what is on show and where it comes from, and what was made of it."""
+        about = super().provenance()
+        if self.mean:
+            combined = self.over == "all" or (self.over == "pinned" and self.pinned)
+            about["aggregation"] = self.matrix_name if combined else f"{self.how} of heads"
+        plain = {"value": "weight", "threshold": 0.0}
+        for name in ("value", "words", "hide_special", "by_weight", "threshold", "top", "last"):
+            if (value := getattr(self, name)) != plain.get(name, 0):
+                about[name] = value
+        return about
 
     def answers(self) -> Mapping[str, Callable[[dict[str, Any]], Answer]]:
         """Name what the page may ask of a matrix: all of it, a picture of a rectangle, an exact row."""
