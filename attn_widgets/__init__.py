@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from attn_widgets.comparison import Comparison
     from attn_widgets.errors import AttnError
     from attn_widgets.panels.compare import ComparePanel
+    from attn_widgets.panels.cross import CrossPanel
     from attn_widgets.panels.explorer import Explorer
     from attn_widgets.panels.grid import GridPanel
     from attn_widgets.panels.heads import HeadPanel
     from attn_widgets.panels.querykey import QueryKeyPanel
     from attn_widgets.panels.training import TrainingPanel
     from attn_widgets.run import Generation, Run
-    from attn_widgets.trace import AttentionTrace
+    from attn_widgets.trace import AttentionTrace, Traces
 
 __version__ = "0.1.0"
 
@@ -37,7 +38,9 @@ _HOMES = {
     "Run": "attn_widgets.run",
     "Generation": "attn_widgets.run",
     "AttentionTrace": "attn_widgets.trace",
+    "Traces": "attn_widgets.trace",
     "ComparePanel": "attn_widgets.panels.compare",
+    "CrossPanel": "attn_widgets.panels.cross",
     "Explorer": "attn_widgets.panels.explorer",
     "GridPanel": "attn_widgets.panels.grid",
     "HeadPanel": "attn_widgets.panels.heads",
@@ -51,12 +54,14 @@ __all__ = [
     "AttnError",
     "ComparePanel",
     "Comparison",
+    "CrossPanel",
     "Explorer",
     "Generation",
     "GridPanel",
     "HeadPanel",
     "QueryKeyPanel",
     "Run",
+    "Traces",
     "TrainingPanel",
     "compare",
     "generate",

@@ -1,4 +1,4 @@
-"""`view`: the head panel of a text, with the run's moments and its heads to switch off behind it."""
+"""`view`: the explorer of a text, with the run's moments and its heads to switch off behind it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from attn_widgets.run import Generation, Run
 from attn_widgets.trace import AttentionTrace
 
 if TYPE_CHECKING:
-    from attn_widgets.panels.heads import HeadPanel
+    from attn_widgets.panels.explorer import Explorer
 
 
-def view(text: str | Generation | None = None, *, run: Run | str | Path | None = None, **options: Any) -> HeadPanel:
+def view(text: str | Generation | None = None, *, run: Run | str | Path | None = None, **options: Any) -> Explorer:
     """Step through every layer and head of a run on a text.
 
     Parameters
@@ -35,15 +35,16 @@ def view(text: str | Generation | None = None, *, run: Run | str | Path | None =
 
     Returns
     -------
-    HeadPanel
-        To display; on the text recorded during training it has a slider over the moments.
+    Explorer
+        To display: a head, all heads, and query and key of a weight; on the text recorded during
+        training it has a slider over the moments.
 
     Raises
     ------
     ConfigError, RunError
         When an option cannot work, or there is no such run.
     """
-    from attn_widgets.panels.heads import HeadPanel  # loads ipywidgets, which training in a terminal does without
+    from attn_widgets.panels.explorer import Explorer  # loads ipywidgets, which training in a terminal does without
 
     given = keywords(VERBS["view"], options)
     config, runs = build(ViewConfig, given), build(SourceConfig, given).runs
@@ -62,7 +63,7 @@ def view(text: str | Generation | None = None, *, run: Run | str | Path | None =
                 "leave the run out, or generate again"
             )
     _check_place(trace, config)
-    panel = HeadPanel(
+    panel = Explorer(
         trace,
         layer=config.layer,
         head=config.head,

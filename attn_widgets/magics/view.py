@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from attn_widgets.magics.line import Call
 
 if TYPE_CHECKING:
-    from attn_widgets.panels.heads import HeadPanel
+    from attn_widgets.panels.explorer import Explorer
 
 
-def run(call: Call) -> HeadPanel:
+def run(call: Call) -> Explorer:
     """Make the panel on a text or on the last generation."""
     from attn_widgets import api  # not on top: it loads torch
 
-    panel: HeadPanel = api.view(call.text(), **call.options)
+    panel: Explorer = api.view(call.text(), **call.options)
     return panel

@@ -7,6 +7,8 @@ import { columnMiddle, type Demand, hit, type Hit, type Layout, layOut, rowMiddl
 import { crop, paintMatrix, stripes } from "./heatmap.ts";
 import type { Ablation, Predictions } from "./model.ts";
 import type { Theme } from "./theme.ts";
+import { drawPredictions } from "./nexts.ts";
+import { within } from "./projector.ts";
 import { drawStrips } from "./strips.ts";
 import { Tiles } from "./tiles.ts";
 import { type Head, isWeights, type Row, rowOf, shareOf, VALUE } from "./wire.ts";
@@ -109,19 +111,15 @@ export class Figure {
   }
 
   hit(event: MouseEvent): Hit {
-    const box = this.canvas.getBoundingClientRect();
-    return this.#layout ? hit(this.#layout, event.clientX - box.left, event.clientY - box.top) : { row: null, column: null };
+    const { x, y } = within(this.canvas, event);
+    return this.#layout ? hit(this.#layout, x, y) : { row: null, column: null };
   }
 
   /** Where a pointer is, in rows and columns. */
   place(event: MouseEvent): { row: number; column: number } {
-    const box = this.canvas.getBoundingClientRect();
+    const { x, y } = within(this.canvas, event);
     const at = this.#layout;
-    if (!at) return { row: 0, column: 0 };
-    return {
-      row: at.row0 + (event.clientY - box.top - at.y) / at.cellHeight,
-      column: at.column0 + (event.clientX - box.left - at.x) / at.cellWidth,
-    };
+    return at ? { row: at.row0 + (y - at.y) / at.cellHeight, column: at.column0 + (x - at.x) / at.cellWidth } : { row: 0, column: 0 };
   }
 
   draw(picture: Picture, layout: Layout, theme: Theme, ratio: number): void {
@@ -137,18 +135,21 @@ export class Figure {
     }
     // Where the cells stand, for whoever has to point at one from outside.
     canvas.dataset["cells"] = [layout.x, layout.y, layout.cellWidth, layout.cellHeight].join(" ");
-    const context = this.#context;
-    if (!context) return;
+    if (this.#context) this.paint(this.#context, picture, layout, theme, ratio);
+    // Cells behind a point of the picture, 0 while it is not here.
+    canvas.dataset["step"] = String(picture.head ? this.step : 0);
+  }
+
+  /** Paint into any context: the panel's own, a larger one, or one that records. */
+  paint(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme, ratio: number): void {
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, layout.width, layout.height);
     if (picture.head) {
       this.#drawMatrix(context, picture.head, layout, theme, ratio);
       if (isWeights(picture.head)) drawArcs(context, picture, picture.head, layout, theme);
     }
-    // Cells behind a point of the picture, 0 while it is not here.
-    canvas.dataset["step"] = String(picture.head ? this.step : 0);
     this.#drawLabels(context, picture, layout, theme);
-    this.#drawPredictions(context, picture, layout, theme);
+    drawPredictions(context, picture, layout, theme, this.#tail({ ...picture, ablation: null }, (t, l) => this.#widest(context, t, l)) - 14, (token) => this.#label(token, LONGEST_NEXT));
     this.#drawSelection(context, picture, layout, theme);
     drawStrips(context, picture, layout, theme, (token) => this.#label(token, LONGEST_LABEL));
   }
@@ -211,50 +212,6 @@ export class Figure {
     context.textAlign = "left";
     context.fillText(label, 0, 0.5);
     context.restore();
-  }
-
-  #drawPredictions(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {
-    const { predictions, ablation } = picture;
-    if (!predictions) return;
-    const left = layout.x + layout.cellWidth * layout.columns + 14;
-    const right = left + this.#tail({ ...picture, ablation: null }, (t, l) => this.#widest(context, t, l)) - 14;
-    this.#setFont(context, 11, false, theme);
-    context.fillStyle = theme.muted;
-    context.textAlign = "left";
-    context.fillText("predicts", left, layout.y - 12);
-    if (ablation) context.fillText(`without ${ablation.name}`, right + 16, layout.y - 12);
-    for (const [, row] of inWindow(picture.rows, layout.row0, layout.rows)) {
-      const chosen = row === picture.row;
-      if (!chosen && (row % layout.rowStep || Math.abs(row - picture.row) < layout.rowStep)) continue;
-      this.#prediction(context, predictions, row, left, right, chosen, false, layout, theme);
-      if (!ablation) continue;
-      const { before, after } = ablation.result;
-      const changed = before.tokens[row] !== after.tokens[row];
-      this.#prediction(context, after, row, right + 16, layout.width - 2, chosen, changed, layout, theme);
-    }
-  }
-
-  #prediction(
-    context: CanvasRenderingContext2D,
-    predictions: Predictions,
-    row: number,
-    left: number,
-    right: number,
-    chosen: boolean,
-    changed: boolean,
-    layout: Layout,
-    theme: Theme,
-  ): void {
-    const probability = predictions.probabilities[row] ?? null;
-    if (probability === null) return;
-    const y = rowMiddle(layout, row);
-    this.#setFont(context, layout.font, chosen || changed, theme);
-    context.fillStyle = changed ? theme.accent : chosen ? theme.ink : theme.muted;
-    context.textAlign = "left";
-    context.fillText(this.#label(predictions.tokens[row] ?? "", LONGEST_NEXT), left, y);
-    this.#setFont(context, layout.font, false, theme);
-    context.textAlign = "right";
-    context.fillText(brief(probability), right, y);
   }
 
   #drawSelection(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {

@@ -6,7 +6,7 @@ import type { Theme } from "./theme.ts";
 import type { Head } from "./wire.ts";
 
 /** As short as it may be: 0.25, -4.6, 12. */
-const tickText = (value: number): string => String(Number(value.toPrecision(2)));
+export const tickText = (value: number): string => String(Number(value.toPrecision(2)));
 
 export class Legend {
   readonly node: HTMLElement;

@@ -1,6 +1,6 @@
 /** The matrix on show: heads that are here put through the lens, or pictures and rows of what is too large to be. */
 
-import { combine, filtered, regroup, type ShownAxis, shownAxis } from "./lens.ts";
+import { combine, filtered, placeOf, regroup, type ShownAxis, shownAxis } from "./lens.ts";
 import type { Source } from "./source.ts";
 import type { Axes, State } from "./state.ts";
 import { Tiles } from "./tiles.ts";
@@ -62,8 +62,14 @@ export class Looks {
   /** Ask for a head before it is wanted. */
   prefetch(state: State, axes: Axes): void {
     const heads = headsOf(axes, state);
-    if (this.#isLarge(axes, state, heads)) this.#tiles(state, axes, heads).tiles.prefetch();
+    if (this.#isLarge(axes, state, heads)) this.#tiles(state, axes, heads).tiles.prefetch(this.#row(state, axes));
     else if (heads[0] && heads.length === 1) this.#source.get(state.moment, ...heads[0]).catch(() => undefined);
+  }
+
+  /** The place of the row that is read. */
+  #row(state: State, axes: Axes): number {
+    const rows = this.#axis(axes, axes.block.queries, axes.rows, state);
+    return state.query === null ? rows.starts.length - 1 : placeOf(rows, state.query);
   }
 
   #axis(axes: Axes, list: number, tokens: string[], { words, hide_special }: State): ShownAxis {

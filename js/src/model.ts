@@ -1,5 +1,7 @@
 /** The traits of `HeadPanel` (attn_widgets/panels/heads.py) and what their values mean. */
 
+import type { About } from "./xml.ts";
+
 /** One layer's attention; `queries` and `keys` are numbers of token lists. */
 export interface Block {
   kind: "decoder" | "encoder" | "cross";
@@ -41,6 +43,8 @@ export interface Ablation {
 
 export interface Spec {
   title: string;
+  /** Where each frame comes from: model's hash, run, text, version. */
+  about?: About[];
   frames: Frame[];
   /** Whether there is a kernel to ask. */
   live: boolean;

@@ -76,8 +76,6 @@ export class Parts {
     });
     this.more.node.classList.add("attn-last");
     this.table = new Toggle("View as table", signal, wishes.table);
-    this.table.node.classList.add("attn-last");
-    this.legend.keys.append(this.table.node);
     this.moment.node.classList.add("attn-time");
     this.keys = new Ranking(signal, wishes.key);
     this.found = new Ranking(signal, wishes.found);

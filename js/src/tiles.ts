@@ -81,9 +81,10 @@ export class Tiles {
     this.#codes.set(wanted.key, { codes, wanted });
   }
 
-  /** Ask for the overview before it is wanted, unless something more urgent is under way. */
-  prefetch(): void {
-    if (!this.#flying.size) this.#fetchTile(this.#overview());
+  /** Ask for the overview, and a row, before they are wanted. */
+  prefetch(row: number): void {
+    this.#fetchTile(this.#overview());
+    this.row(Math.min(row, this.queries - 1));
   }
 
   /** Rows and columns to a code of the picture that a layout needs. */

@@ -2,29 +2,30 @@
 
 import type { AnyModel } from "@anywidget/types";
 import { Answers } from "./answers.ts";
+import { drawFitting, setControls } from "./dress.ts";
 import { say } from "./dom.ts";
 import type { Picture } from "./figure.ts";
-import type { Hit, Layout } from "./geometry.ts";
-import { type HeadModel, headName } from "./model.ts";
+import type { Hit } from "./geometry.ts";
+import type { HeadModel } from "./model.ts";
 import { Pan } from "./pan.ts";
 import { Parts } from "./parts.ts";
 import { Player } from "./player.ts";
-import { innerWidth, Redraw } from "./redraw.ts";
+import { Redraw } from "./redraw.ts";
 import { reading, rowsRead } from "./reading.ts";
 import { describe, headEntries, isMasked, type Key, keyEntries, rankKeys, rowFoot, summed } from "./readout.ts";
 import { makeScene, type Scene, Sorted, toTokens } from "./scene.ts";
 import { action, type Action, click, NOTHING, perform, type Selection } from "./selection.ts";
+import { showing } from "./showing.ts";
 import { Source } from "./source.ts";
-import { type Axes, axesOf, canAblate, goTo, nameOf, nextHead, readState, saveState, type State, TRAITS } from "./state.ts";
+import { type Axes, axesOf, goTo, nameOf, nextHead, readState, saveState, type State, TRAITS } from "./state.ts";
 import { makeTable } from "./table.ts";
 import { quoted } from "./text.ts";
 import { readTheme, type Theme } from "./theme.ts";
 import { Tip } from "./tip.ts";
+import { type Showing, Tools } from "./tools.ts";
 import type { Head } from "./wire.ts";
 
 const NOWHERE: Hit = { row: null, column: null };
-/** Width of the numbers beside the figure, with the gap. */
-const SIDE = 268;
 
 export class View {
   readonly #model: AnyModel<HeadModel>;
@@ -74,6 +75,9 @@ export class View {
     );
     this.#tip = new Tip(this.#parts.tip, this.#parts.root);
     const { root, figure, figureBox } = this.#parts;
+    const tools = new Tools({ root, showing: () => this.#showing(), enlarged: () => this.#enlarged() }, signal);
+    tools.node.append(this.#parts.table.node);
+    this.#parts.legend.keys.append(tools.node);
     this.#pan = new Pan(figure, figureBox, signal, () => this.#redraw.soon());
     const update = (): void => this.#update();
     this.#redraw = new Redraw(model, TRAITS, [root, figure.canvas], signal, update, () => {
@@ -132,8 +136,9 @@ export class View {
     this.#scene = scene;
     this.#follow(scene);
     const { picture } = scene;
-    this.#draw(picture, this.#theme);
-    this.#showControls(state, axes, picture);
+    const { spec } = this.#source;
+    drawFitting(this.#parts, picture, this.#theme);
+    setControls(this.#parts, spec, state, axes, picture, { heads: this.#players.heads.on, time: this.#players.time.on });
     this.#showWords(state, axes, picture);
     this.#showRankings(state, picture, this.#theme);
     if (!this.#parts.tableBox.hidden) this.#fillTable(picture);
@@ -149,6 +154,19 @@ export class View {
     scene.picture.window = this.#pan.window;
   }
 
+  /** What is copied and saved; null while it is not here. */
+  #showing(): Showing | null {
+    const { layout } = this.#parts.figure;
+    const theme = this.#theme;
+    if (!this.#scene || !layout || !theme) return null;
+    return showing(this.#source.spec, this.#state, this.#scene.picture, this.#parts.figure, layout, theme);
+  }
+
+  #enlarged(): void {
+    this.#theme = null;
+    this.#redraw.soon();
+  }
+
   /** Select among what is shown. */
   #select(selection: Selection): void {
     if (this.#scene) this.#set(toTokens(this.#scene, selection));
@@ -159,41 +177,6 @@ export class View {
     const { pinned, layer, head } = this.#state;
     const others = pinned.filter(([l, hd]) => l !== layer || hd !== head);
     this.#set({ pinned: on ? [...others.slice(-7), [layer, head]] : others });
-  }
-
-  /** Numbers beside the figure where that leaves its cells large enough, else below. */
-  #draw(picture: Picture, theme: Theme): void {
-    const { root, body, figure } = this.#parts;
-    const width = innerWidth(root);
-    const ratio = window.devicePixelRatio || 1;
-    const below = figure.measure(picture, width, theme, ratio);
-    const beside = figure.measure(picture, width - SIDE, theme, ratio);
-    const fits = (layout: Layout): boolean => layout.cellWidth >= 12 || layout.cellWidth >= 0.85 * below.cellWidth;
-    const stacked = width < 560 || !fits(beside);
-    body.dataset["stacked"] = String(stacked);
-    figure.draw(picture, stacked ? below : beside, theme, ratio);
-  }
-
-  #showControls(state: State, axes: Axes, picture: Picture): void {
-    const { spec } = this.#source;
-    const parts = this.#parts;
-    parts.layer.set(state.layer, axes.frame.blocks.length, String(state.layer));
-    parts.head.set(state.head, axes.block.heads, String(state.head));
-    parts.row.set(picture.row, picture.rows.length, String(picture.row));
-    parts.moment.node.hidden = spec.frames.length < 2;
-    parts.moment.set(state.moment, spec.frames.length, axes.frame.step === null ? "now" : String(axes.frame.step));
-    parts.mean.set(state.mean, state.how === "max" ? "Maximum of heads" : "Mean of heads");
-    const lists = [axes.block.queries, axes.block.keys];
-    const { words, special } = axes.frame;
-    parts.options.set(state, lists.some((list) => words[list]), lists.some((list) => special[list]?.length), picture.head?.tiles !== undefined);
-    parts.ablated.node.hidden = !spec.ablate;
-    parts.ablated.node.disabled = !canAblate(spec, state);
-    parts.ablated.set(state.ablated && canAblate(spec, state), `Switch off ${headName(state.layer, state.head)}`);
-    parts.play.set(this.#players.heads.on, this.#players.heads.on ? "Pause" : "Play");
-    parts.playTime.set(this.#players.time.on, this.#players.time.on ? "Pause" : "Play");
-    parts.table.set(!parts.tableBox.hidden);
-    say(parts.note, spec.note);
-    parts.note.hidden = !spec.note;
   }
 
   #showWords(state: State, axes: Axes, picture: Picture): void {

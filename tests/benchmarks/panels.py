@@ -10,7 +10,6 @@ the view and of answering its requests. A step is timed in the page, from the ke
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gzip
 import json
 import os
@@ -20,7 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.browser.conftest import FLAGS
-from tests.browser.servers import free_port, wait_for_server
+from tests.browser.servers import jupyter
 
 DIM = 64
 
@@ -157,29 +157,6 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@contextlib.contextmanager
-def lab(folder: Path) -> Iterator[str]:
-    """JupyterLab with settings of its own."""
-    home, port = folder / "home", free_port()
-    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    env = os.environ | {name: str(home / name) for name in names} | {"HOME": str(home)}
-    env["PYTHONPATH"] = str(Path(__file__).parents[2])
-    config = home / "JUPYTER_CONFIG_DIR" / "labconfig" / "page_config.json"
-    config.parent.mkdir(parents=True)
-    config.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
-    options = [f"--port={port}", f"--ServerApp.root_dir={folder}", "--IdentityProvider.token=", "--ip=127.0.0.1"]
-    quiet = ["--no-browser", "--allow-root"]
-    with (home / "lab.log").open("w") as log:
-        command = [sys.executable, "-m", "jupyter", "lab", *options, *quiet]
-        server = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            wait_for_server(f"http://127.0.0.1:{port}", server, home / "lab.log")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
 @dataclass
 class Session:
     """A notebook in JupyterLab whose socket is counted."""
@@ -297,12 +274,17 @@ def main() -> None:
     flags = parse()
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
     rows = []
-    with tempfile.TemporaryDirectory() as name, lab(Path(name)) as url, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright, ExitStack() as stack:
+        folder = Path(name) / "notebooks"
+        home = Path(name) / "home"
+        folder.mkdir()
+        home.mkdir()
+        url = stack.enter_context(jupyter("lab", home, folder)).url
         chromium = os.environ.get("ATTN_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for tokens in [*flags.tokens, *flags.alone]:
             page = browser.new_page(viewport={"width": 1280, "height": 1400})
-            row = measure(url, Path(name), page, tokens, flags)
+            row = measure(url, folder, page, tokens, flags)
             page.close()
             row["notebook_bytes"] = notebook_growth(tokens, flags)
             if tokens in flags.tokens:
