@@ -48,26 +48,31 @@ export class GridFigure {
     const { canvas } = this;
     canvas.dataset["cells"] = [layout.x, layout.y - scroll, layout.pitch, layout.pitchY].join(" ");
     canvas.dataset["side"] = String(layout.side);
-    const context = this.#context;
-    if (!context) return;
-    if (this.#inks?.theme !== theme || this.#inks.ratio !== ratio) this.#inks = { theme, ratio, inks: makeInks(theme, ratio) };
     const [first, last] = rowsInView(layout, scroll);
     for (const row of this.#rows.keys()) if (row < first || row > last) this.#rows.delete(row);
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.clearRect(0, 0, canvas.width, canvas.height);
+    if (this.#context) this.paint(this.#context, picture, layout, theme, ratio, scroll);
+  }
+
+  /** Draw on any canvas, at so many device pixels to one. */
+  paint(context: CanvasRenderingContext2D, picture: GridPicture, layout: GridLayout, theme: Theme, ratio: number, scroll: number): void {
+    if (this.#inks?.theme !== theme || this.#inks.ratio !== ratio) this.#inks = { theme, ratio, inks: makeInks(theme, ratio) };
+    const [first, last] = rowsInView(layout, scroll);
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, layout.width, layout.height);
     context.save();
     context.beginPath();
-    context.rect(0, (layout.y - 2) * ratio, canvas.width, canvas.height);
+    context.rect(0, layout.y - 2, layout.width, layout.height);
     context.clip();
+    context.imageSmoothingEnabled = false;
     for (let row = first; row <= last; row++) {
       const strip = this.#row(picture, row, layout, theme, ratio);
-      context.drawImage(strip, Math.round(layout.x * ratio), Math.round((layout.y + row * layout.pitchY - scroll) * ratio));
+      const x = Math.round(layout.x * ratio) / ratio;
+      const y = Math.round((layout.y + row * layout.pitchY - scroll) * ratio) / ratio;
+      context.drawImage(strip, x, y, strip.width / ratio, strip.height / ratio);
     }
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
     for (let row = first; row <= last; row++) this.#label(context, picture, row, layout, theme, scroll);
     this.#frames(context, picture, layout, theme, scroll, [first, last]);
     context.restore();
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
     if (picture.byLayer) this.#header(context, picture, layout, theme);
   }
 

@@ -77,7 +77,9 @@ export class GridSource {
 
   stop(on: boolean): void {
     this.stopped = on;
+    this.#failed("");
     this.follow(this.#wanted);
+    this.#came();
   }
 
   async #run(): Promise<void> {

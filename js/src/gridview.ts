@@ -1,32 +1,36 @@
 /** One view of a grid of heads: what is shown follows from the traits, what is pointed at, and the layers that came. */
 
 import type { AnyModel } from "@anywidget/types";
+import { say } from "./dom.ts";
 import { FOUND, GridControls } from "./gridcontrols.ts";
-import { type GridModel, type Layer, type Metric, readFound, readMetric, type Reading, scaleEnd } from "./griddata.ts";
+import type { GridModel } from "./griddata.ts";
 import { GridFigure, type GridPicture } from "./gridfigure.ts";
 import { flowColumns, type GridLayout, hitGrid, layOutGrid, rowsInView, scrollTo } from "./gridlayout.ts";
-import { byLayer, byValue, groupsOf, locate, nextPlace, type Place, steer } from "./gridorder.ts";
+import { locate, nextPlace, type Place, steer } from "./gridorder.ts";
 import { GridLegend } from "./gridparts.ts";
+import { GridReader, type GridState } from "./gridreader.ts";
 import { GridSource } from "./gridsource.ts";
-import { cellSize, gridTable, legendStates, reading, readingText, sayHead, tick, tipText } from "./gridwords.ts";
-import { say } from "./dom.ts";
+import { cellSize, gridTable, gridValues, legendStates, reading, readingText, sayHead, ticks, tipText } from "./gridwords.ts";
 import { headName } from "./model.ts";
 import { Player } from "./player.ts";
+import { pixelRatio, within } from "./projector.ts";
 import { innerWidth, Redraw } from "./redraw.ts";
 import { action, move, NOTHING } from "./selection.ts";
 import { Shell } from "./shell.ts";
 import { axesOf, goTo, readState, type State, TRAITS } from "./state.ts";
-import { quoted } from "./text.ts";
 import { readTheme, type Theme } from "./theme.ts";
+import { type Showing, Tools } from "./tools.ts";
 
 const HELP =
   "Grid of attention heads. Arrow keys move over the heads, Home and End to the ends of a row, page keys by a page; " +
   "with Shift the arrows move the row and the column whose weight is looked for; Escape lets go of them; Space plays.";
+const NAME = "All heads";
 const TALLEST = 640;
 
 export class GridView {
   readonly #model: AnyModel<GridModel>;
   readonly #source: GridSource;
+  readonly #reader: GridReader;
   readonly #shell: Shell;
   readonly #figure = new GridFigure();
   readonly #legend = new GridLegend();
@@ -39,12 +43,12 @@ export class GridView {
   #hover: Place | null = null;
   #seen = "";
   #tabled = "";
-  #arranged = "";
 
   constructor(model: AnyModel<GridModel>, signal: AbortSignal) {
     this.#model = model;
     this.#shell = new Shell("grid of heads", HELP, signal, () => this.#redraw.soon());
     this.#source = new GridSource(model, signal, () => this.#redraw.soon(), (reason) => this.#shell.fail(reason));
+    this.#reader = new GridReader(this.#source);
     this.#controls = new GridControls(
       this.#source.spec.grid.metrics,
       {
@@ -53,12 +57,12 @@ export class GridView {
         moment: (moment) => this.#set(goTo(this.#source.spec, this.#state, { moment })),
         query: (query) => this.#set({ query, locked: true }),
         key: (key) => this.#set({ key }),
-        stop: (on) => this.#stop(on),
+        stop: (on) => this.#source.stop(on),
       },
       signal,
     );
     this.#player = new Player(signal, () => this.#go(nextPlace(this.#rows, [this.#state.layer, this.#state.head])));
-    this.#assemble();
+    this.#assemble(signal);
     const { root, figure } = this.#shell;
     const traits = [...TRAITS, "metric", "order"];
     this.#redraw = new Redraw(model, traits, [root, this.#figure.canvas], signal, () => this.#update(), () => {
@@ -79,7 +83,11 @@ export class GridView {
     return readState(this.#model);
   }
 
-  #assemble(): void {
+  get #now(): GridState {
+    return { state: this.#state, metric: this.#model.get("metric"), order: this.#model.get("order") };
+  }
+
+  #assemble(signal: AbortSignal): void {
     const shell = this.#shell;
     this.#figure.canvas.setAttribute("role", "img");
     this.#figure.canvas.classList.add("attn-grid-canvas");
@@ -89,8 +97,9 @@ export class GridView {
     shell.figure.append(space);
     shell.body.classList.add("attn-grid-body");
     shell.side.remove();
-    shell.table.node.classList.add("attn-last");
-    this.#legend.keys.append(shell.table.node);
+    const tools = new Tools({ root: shell.root, showing: () => this.#showing(), enlarged: () => this.#redraw.soon() }, signal);
+    tools.node.append(shell.table.node);
+    this.#legend.keys.append(tools.node);
     shell.legend.append(this.#legend.keys, this.#legend.reading);
     shell.controls.append(...this.#controls.nodes);
   }
@@ -114,90 +123,29 @@ export class GridView {
     this.#redraw.soon();
   }
 
-  #stop(on: boolean): void {
-    this.#shell.fail("");
-    this.#source.stop(on);
-    this.#redraw.soon();
-  }
-
   #go(to: Place | null): void {
     if (to) this.#set({ ...goTo(this.#source.spec, this.#state, { layer: to[0] }), head: to[1], mean: false });
   }
 
-  /** Metric of a name; none for weights, and for the order of the layers. */
-  #metric(name: string): Metric | null {
-    return name === "found" ? FOUND : (this.#source.spec.grid.metrics.find((metric) => metric.name === name) ?? null);
-  }
-
-  #read(name: string, state: State): (layer: number, head: number) => Reading {
-    const index = this.#source.spec.grid.metrics.findIndex((metric) => metric.name === name);
-    if (name !== "found") return (layer, head) => readMetric(this.#source.layer(state.moment, layer), head, index);
-    if (state.query === null || state.key === null) return () => ({ missing: "not here" });
-    return (layer, head) => readFound(this.#source.found(layer), head, this.#source.alike(state.moment, layer, state.layer));
-  }
-
   #update(): void {
-    const state = this.#state;
-    const order = this.#model.get("order");
-    const name = this.#model.get("metric");
-    const { blocks } = axesOf(this.#source.spec, state).frame;
+    const at = this.#now;
+    const { blocks } = axesOf(this.#source.spec, at.state).frame;
     this.#theme ??= readTheme(this.#shell.root, this.#shell.probe);
-    this.#follow(state, name, order);
-    const sorted = this.#metric(order);
+    const [first = 0, last = -1] = this.#layout ? rowsInView(this.#layout, this.#shell.figure.scrollTop) : [];
+    this.#source.follow(this.#reader.wanted(at, Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i)));
     const width = innerWidth(this.#shell.root) - 12;
     const heads = blocks.map((block) => block.heads);
-    const columns = sorted ? flowColumns(heads.reduce((sum, n) => sum + n, 0), width, TALLEST) : Math.max(...heads);
-    this.#arrange(state, order, columns);
-    const picture = this.#picture(state, name, !sorted);
+    const all = heads.reduce((sum, n) => sum + n, 0);
+    const columns = this.#reader.metric(at.order) ? flowColumns(all, width, TALLEST) : Math.max(...heads);
+    this.#rows = this.#reader.rows(at, columns);
+    const picture = this.#reader.picture(at, this.#rows, this.#hover);
     this.#draw(picture, columns, width, this.#theme);
-    this.#show(state, name, picture, this.#theme);
-  }
-
-  /** Put the heads in order; again only when something came that may change it. */
-  #arrange(state: State, order: string, columns: number): void {
-    const { blocks } = axesOf(this.#source.spec, state).frame;
-    const cell = order === "found" ? [state.query, state.key, state.layer, blocks.map((_, layer) => Number(Boolean(this.#source.found(layer)))).join("")] : [];
-    const key = [order, columns, state.moment, ...blocks.map((_, layer) => this.#source.layer(state.moment, layer)?.version), ...cell].join();
-    if (key === this.#arranged) return;
-    this.#arranged = key;
-    this.#rows = this.#metric(order) ? byValue(blocks, columns, this.#read(order, state)) : byLayer(blocks);
-  }
-
-  /** Ask for what is in view first. */
-  #follow(state: State, name: string, order: string): void {
-    const wants = (name === "found" || order === "found") && state.query !== null && state.key !== null;
-    const found = wants ? { layer: state.layer, query: state.query ?? 0, key: state.key ?? 0 } : null;
-    const view = this.#layout && order === "layer" ? rowsInView(this.#layout, this.#shell.figure.scrollTop) : [0, -1];
-    const [first = 0, last = -1] = view;
-    this.#source.follow({ moment: state.moment, first: [state.layer, ...Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => first + i)], found });
-  }
-
-  #picture(state: State, name: string, inLayers: boolean): GridPicture {
-    const { moment } = state;
-    const sizes = this.#source.spec.grid.layers[moment] ?? [];
-    const blocks = this.#source.spec.frames[moment]?.blocks ?? [];
-    const groups = (layer: number): [number, number][] => groupsOf(blocks[layer]?.heads ?? 0, sizes[layer]?.groups ?? 0);
-    const same = blocks.every((block, layer) => block.heads === blocks[0]?.heads && sizes[layer]?.groups === sizes[0]?.groups);
-    const metric = this.#metric(name);
-    const read = metric && this.#read(name, state);
-    return {
-      rows: this.#rows,
-      layer: state.layer,
-      head: state.mean ? null : state.head,
-      hover: this.#hover,
-      read,
-      end: read && metric ? scaleEnd(metric.share, this.#rows.flat().map((place) => read(...place))) : 1,
-      layerOf: (layer): Layer | undefined => this.#source.layer(moment, layer),
-      brackets: same && inLayers ? groups(0) : [],
-      rowBrackets: (layer) => (same ? [] : groups(layer)),
-      byLayer: inLayers,
-      key: [name, moment, ...(name === "found" ? [state.query, state.key, this.#rows.map(([place]) => Number(Boolean(place && this.#source.found(place[0])))).join("")] : [])].join(),
-    };
+    this.#show(at, picture, this.#theme);
   }
 
   #draw(picture: GridPicture, columns: number, width: number, theme: Theme): void {
     const { figure } = this.#shell;
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = pixelRatio(this.#shell.root);
     const anywhere = picture.rows.some((_, layer) => picture.rowBrackets(layer).length > 0);
     const layout = layOutGrid({
       width,
@@ -221,85 +169,90 @@ export class GridView {
     this.#figure.draw(picture, layout, theme, ratio, figure.scrollTop);
   }
 
-  #show(state: State, name: string, picture: GridPicture, theme: Theme): void {
+  #show(at: GridState, picture: GridPicture, theme: Theme): void {
     const { spec } = this.#source;
+    const { state } = at;
     const axes = axesOf(spec, state);
     const shell = this.#shell;
-    const metric = this.#metric(name);
-    const what = this.#what(state, metric);
-    say(shell.name, "All heads");
+    const what = this.#reader.what(at);
+    say(shell.name, NAME);
     say(shell.text, spec.title);
-    this.#controls.set(name, this.#model.get("order"), state, axes, spec.frames.length);
+    this.#controls.set(at.metric, at.order, state, axes, spec.frames.length);
     const { done, all } = this.#source.progress;
     this.#controls.came(done, all, this.#source.stopped, spec.live);
-    const at: Place = this.#hover ?? [state.layer, state.head];
-    const shown = metric === FOUND && what === FOUND.title ? "choose a row and a column to find the heads that connect them" : sayHead(at, this.#place(picture, at), what, state.mean && !this.#hover, spec.grid.metrics, this.#source.layer(state.moment, at[0]), picture.read);
+    const place: Place = this.#hover ?? [state.layer, state.head];
+    const rank = this.#reader.rank(at, picture.rows, place);
+    const shown = what === FOUND.title
+      ? "choose a row and a column to find the heads that connect them"
+      : sayHead(place, rank, what, state.mean && !this.#hover, spec.grid.metrics, picture);
     shell.tell(shown, this.#hover === null);
-    const shape = picture.byLayer ? `${picture.rows.length} layers, a layer a row` : `sorted by ${this.#metric(this.#model.get("order"))?.title}`;
+    const shape = picture.byLayer ? `${picture.rows.length} layers, a layer a row` : `sorted by ${this.#reader.metric(at.order)?.title}`;
     this.#figure.canvas.setAttribute("aria-label", `${what} of ${picture.rows.flat().length} heads, ${shape}. ${shown}`);
     shell.note(spec.note);
     const layers = axes.frame.blocks.map((_, layer) => this.#source.layer(state.moment, layer));
-    const { dotted, joined } = cellSize(spec.grid.layers[state.moment] ?? [], this.#layout?.side ?? 1, window.devicePixelRatio || 1);
-    const states = legendStates(layers, picture, dotted);
-    this.#legend.set(theme, what, ["0", tick(picture.end / 2), tick(picture.end)], states, reading(metric, picture.byLayer, joined, what));
+    const { dotted, joined } = cellSize(spec.grid.layers[state.moment] ?? [], this.#layout?.side ?? 1, pixelRatio(shell.root));
+    const words = reading(this.#reader.metric(at.metric), picture.byLayer, joined, what);
+    this.#legend.set(theme, what, ticks(picture.end), legendStates(layers, picture, dotted), words);
     shell.table.set(!shell.tableBox.hidden);
-    if (!shell.tableBox.hidden) this.#fillTable(state);
+    if (!shell.tableBox.hidden) this.#fillTable(at);
   }
 
-  /** What colours the heads, in words. */
-  #what(state: State, metric: Metric | null): string {
-    if (metric !== FOUND || state.query === null || state.key === null) return metric?.title ?? "weights";
-    const { rows, columns } = axesOf(this.#source.spec, state);
-    return `weight of ${quoted(rows[state.query] ?? "")} on ${quoted(columns[state.key] ?? "")}`;
-  }
-
-  /** Where a head stands among those that have a number, when they are sorted. */
-  #place(picture: GridPicture, at: Place): string {
-    if (picture.byLayer) return "";
-    const all = picture.rows.flat();
-    const number = all.findIndex((place) => place[0] === at[0] && place[1] === at[1]) + 1;
-    return `no. ${number} of ${all.length} by ${this.#metric(this.#model.get("order"))?.title}`;
-  }
-
-  #fillTable(state: State): void {
-    const { grid } = this.#source.spec;
-    const found = this.#model.get("metric") === "found" ? this.#read("found", state) : null;
-    const layers = (layer: number): Layer | undefined => this.#source.layer(state.moment, layer);
-    const key = [state.moment, ...this.#rows.flat(2), ...this.#rows.map((_, n) => layers(n)?.version), found && [state.query, state.key], this.#source.progress.done].join();
+  #fillTable(at: GridState): void {
+    const found = at.metric === "found" ? this.#reader.read("found", at.state) : null;
+    const key = [this.#reader.version(at), at.metric, at.order, this.#rows[0]?.length].join();
     if (key === this.#tabled) return;
     this.#tabled = key;
-    this.#shell.tableBox.replaceChildren(gridTable(this.#rows.flat(), grid.metrics, layers, found));
+    this.#shell.tableBox.replaceChildren(gridTable(this.#rows.flat(), this.#source.spec.grid.metrics, (layer) => this.#source.layer(at.state.moment, layer), found));
+  }
+
+  /** What the tools copy and save: all heads, also those out of view. */
+  #showing(): Showing | null {
+    const layout = this.#layout;
+    const theme = this.#theme;
+    if (!layout || !theme) return null;
+    const at = this.#now;
+    const { grid, title, about } = this.#source.spec;
+    const picture = this.#reader.picture(at, this.#rows, null);
+    const found = at.metric === "found" ? this.#reader.read("found", at.state) : null;
+    const places = this.#rows.flat();
+    return {
+      name: `${NAME} ${this.#reader.what(at)}`,
+      title,
+      theme,
+      scale: { colours: theme.palette, ticks: ticks(picture.end) },
+      width: layout.width,
+      height: layout.whole,
+      draw: (context, ratio) => this.#figure.paint(context, picture, { ...layout, height: layout.whole }, theme, ratio, 0),
+      table: () => gridValues(places, grid.metrics, picture.layerOf, found),
+      cells: places.length * (grid.metrics.length + (found ? 1 : 0)),
+      about: { ...about?.[at.state.moment], metric: at.metric, order: at.order },
+    };
   }
 
   #at(event: MouseEvent): Place | null {
     if (!this.#layout) return null;
-    const box = this.#figure.canvas.getBoundingClientRect();
-    const hit = hitGrid(this.#layout, event.clientX - box.left, event.clientY - box.top, this.#shell.figure.scrollTop);
+    const { x, y } = within(this.#figure.canvas, event);
+    const hit = hitGrid(this.#layout, x, y, this.#shell.figure.scrollTop);
     return hit && (this.#rows[hit[0]]?.[hit[1]] ?? null);
   }
 
   #point(event: PointerEvent): void {
-    const at = this.#at(event);
-    if (at?.join() !== this.#hover?.join()) {
-      this.#hover = at;
+    const place = this.#at(event);
+    if (place?.join() !== this.#hover?.join()) {
+      this.#hover = place;
       this.#redraw.soon();
     }
     const { tip, root } = this.#shell;
-    tip.hidden = !at;
-    if (!at) return;
-    const state = this.#state;
-    const name = this.#model.get("metric");
-    const metric = this.#metric(name);
-    const groups = this.#source.spec.grid.layers[state.moment]?.[at[0]]?.groups ?? 0;
-    const heads = this.#source.spec.frames[state.moment]?.blocks[at[0]]?.heads ?? 0;
-    const shared = groups < heads ? `key/value head ${Math.floor((at[1] * groups) / heads)}` : "";
-    const text = metric
-      ? [`${headName(...at)}  ${this.#what(state, metric)} ${readingText(this.#read(name, state)(...at), true)}`, shared]
-      : [tipText(at, this.#source.spec.grid.metrics, this.#source.layer(state.moment, at[0])), shared];
-    say(tip, text.filter(Boolean).join(" · "));
-    const box = root.getBoundingClientRect();
-    tip.style.left = `${Math.max(0, Math.min(event.clientX - box.left + 14, box.width - tip.offsetWidth - 8))}px`;
-    tip.style.top = `${event.clientY - box.top + 18}px`;
+    tip.hidden = !place;
+    if (!place) return;
+    const at = this.#now;
+    const text = this.#reader.metric(at.metric)
+      ? `${headName(...place)}  ${this.#reader.what(at)} ${readingText(this.#reader.read(at.metric, at.state)(...place), true)}`
+      : tipText(place, this.#source.spec.grid.metrics, this.#source.layer(at.state.moment, place[0]));
+    say(tip, [text, this.#reader.shared(at.state, place)].filter(Boolean).join(" · "));
+    const { x, y } = within(root, event);
+    tip.style.left = `${Math.max(0, Math.min(x + 14, root.offsetWidth - tip.offsetWidth - 8))}px`;
+    tip.style.top = `${y + 18}px`;
   }
 
   #unpoint(): void {

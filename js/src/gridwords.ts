@@ -1,5 +1,6 @@
 /** What the grid says in words and numbers; pure but for the table. */
 
+import type { Table as Values } from "./csv.ts";
 import { h } from "./dom.ts";
 import { type Layer, type LayerSize, type Metric, NOT_A_NUMBER, readMetric, type Reading, ZERO } from "./griddata.ts";
 import type { GridPicture } from "./gridfigure.ts";
@@ -25,10 +26,10 @@ export function tipText(at: Place, metrics: Metric[], layer: Layer | undefined, 
 }
 
 /** The sentence about a head, or about a layer's mean. */
-export function sayHead(at: Place, place: string, what: string, mean: boolean, metrics: Metric[], layer: Layer | undefined, read: GridPicture["read"]): string {
+export function sayHead(at: Place, rank: string, what: string, mean: boolean, metrics: Metric[], { read, layerOf }: GridPicture): string {
   if (mean) return `L${at[0]} mean of heads`;
-  const shown = read ? `${headName(...at)}: ${what} ${readingText(read(...at))}` : tipText(at, metrics, layer, false).replace("  ", ": ");
-  return [shown, place].filter(Boolean).join(" · ");
+  const shown = read ? `${headName(...at)}: ${what} ${readingText(read(...at))}` : tipText(at, metrics, layerOf(at[0]), false).replace("  ", ": ");
+  return [shown, rank].filter(Boolean).join(" · ");
 }
 
 /** How large cells are drawn: whether zeros get their dot, and what a point on the screen is the maximum of. */
@@ -59,8 +60,8 @@ export function legendStates(layers: (Layer | undefined)[], picture: GridPicture
   return named.filter(([, there]) => there).map(([name]) => name);
 }
 
-/** A number at the end of the colour scale. */
-export const tick = (value: number): string => String(Number(value.toPrecision(3)));
+/** What stands under the colour scale. */
+export const ticks = (end: number): string[] => [0, end / 2, end].map((value) => String(Number(value.toPrecision(3))));
 
 /** How to read the grid. */
 export function reading(metric: Metric | null, inLayers: boolean, joined: number[], what: string): string {
@@ -73,15 +74,30 @@ export function reading(metric: Metric | null, inLayers: boolean, joined: number
   return `${order}; in each a row is the reading position, a column what it looks at.${maximum}`;
 }
 
-/** Heads × metrics, in the order shown. */
-export function gridTable(places: Place[], metrics: Metric[], layerOf: (layer: number) => Layer | undefined, found: GridPicture["read"]): HTMLTableElement {
+/** Names of what a table of heads holds, and a head's readings of it. */
+function tabled(metrics: Metric[], layerOf: GridPicture["layerOf"], found: GridPicture["read"]): [string[], (place: Place) => Reading[]] {
   const names = [...(found ? ["weight on the cell"] : []), ...metrics.map((metric) => metric.title)];
+  const readings = (place: Place): Reading[] => [
+    ...(found ? [found(...place)] : []),
+    ...metrics.map((_, i) => readMetric(layerOf(place[0]), place[1], i)),
+  ];
+  return [names, readings];
+}
+
+/** Heads × metrics as values, in the order shown. */
+export function gridValues(places: Place[], metrics: Metric[], layerOf: GridPicture["layerOf"], found: GridPicture["read"]): Values {
+  const [columns, readings] = tabled(metrics, layerOf, found);
+  const cell = (reading: Reading): number | string => ("number" in reading ? reading.number : reading.missing);
+  return { corner: "head", columns, rows: places.map((place) => ({ name: headName(...place), cells: readings(place).map(cell) })) };
+}
+
+/** Heads × metrics, in the order shown. */
+export function gridTable(places: Place[], metrics: Metric[], layerOf: GridPicture["layerOf"], found: GridPicture["read"]): HTMLTableElement {
+  const [names, readings] = tabled(metrics, layerOf, found);
   const top = h("tr", {}, ...["head", ...names].map((name) => h("th", { scope: "col" }, name)));
-  const lines = places.slice(0, MOST_LINES).map((place) => {
-    const readings = metrics.map((_, i) => readMetric(layerOf(place[0]), place[1], i));
-    if (found) readings.unshift(found(...place));
-    return h("tr", {}, h("th", { scope: "row" }, headName(...place)), ...readings.map((r) => h("td", {}, readingText(r))));
-  });
+  const lines = places.slice(0, MOST_LINES).map((place) =>
+    h("tr", {}, h("th", { scope: "row" }, headName(...place)), ...readings(place).map((r) => h("td", {}, readingText(r)))),
+  );
   const left = places.length - lines.length;
   const caption = left > 0 ? `metrics of the first ${lines.length} heads; ${left} more are not listed` : "metrics of each head";
   return h("table", { class: "attn-table" }, h("caption", {}, caption), h("thead", {}, top), h("tbody", {}, ...lines));

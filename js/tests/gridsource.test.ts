@@ -28,7 +28,7 @@ afterEach(realTime);
 
 function open(live = true): GridSource {
   model = makeModel(live);
-  return new GridSource(model as never, ended.signal, () => undefined, (reason) => failed.push(reason));
+  return new GridSource(model as never, ended.signal, () => undefined, (reason) => reason && failed.push(reason));
 }
 
 const wanted = (patch: Partial<Wanted> = {}): Wanted => ({ moment: 0, first: [], found: null, ...patch });

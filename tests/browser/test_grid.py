@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,35 @@ def test_the_table_holds_every_metric_of_every_head(open_panel: Open) -> None:
     expect(panel.locator("table tbody tr")).to_have_count(8)
     line = panel.locator("table tbody tr").nth(5).locator("td").all_inner_texts()
     np.testing.assert_allclose([float(text) for text in line], head_metrics(trace.blocks[1])[:, 1], rtol=1e-3)
+
+
+def test_all_heads_are_saved_also_those_out_of_view(open_panel: Open, watched: Any, tmp_path: Path) -> None:
+    panel = open_panel(GridPanel(causal_trace(40, 12, WORDS[:4]), metric="sink", title="I love"))
+    with watched.page.expect_download() as saved:
+        panel.get_by_role("button", name="Save SVG").click()
+    path = tmp_path / "saved.svg"
+    saved.value.save_as(path)
+    drawing = ET.parse(path).getroot()
+    space = "{http://www.w3.org/2000/svg}"
+    texts = [node.text for node in drawing.iter(f"{space}text")]
+    assert {"L0", "L39", "H11"} <= set(texts)
+    assert len(list(drawing.iter(f"{space}image"))) == 40
+    described = next(drawing.iter("{http://purl.org/dc/elements/1.1/}description")).text
+    assert json.loads(described or "{}")["metric"] == "sink"
+    expect(panel.locator(".attn-tools-said")).to_contain_text("saved All-heads-sink.svg")
+
+
+def test_a_projector_s_grid_is_hit_where_it_is_seen(open_panel: Open) -> None:
+    panel = open_panel(GridPanel(causal_trace(2, 4)))
+    panel.get_by_role("button", name="Projector").click()
+    expect(panel.get_by_role("button", name="Projector")).to_have_attribute("aria-pressed", "true")
+    cells = Cells(panel)
+    box = cells.canvas.bounding_box()
+    assert box is not None
+    zoom = box["width"] / cells.canvas.evaluate("canvas => canvas.offsetWidth")
+    place = {name: value * zoom for name, value in cells.at(1, 2).items()}
+    cells.canvas.click(position=place)
+    expect(panel.locator(".attn-say")).to_contain_text("L1H2:")
 
 
 def test_grouped_heads_are_bracketed(open_panel: Open) -> None:
