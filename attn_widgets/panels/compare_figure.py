@@ -14,7 +14,7 @@ from attn_widgets.panels.figures import define_hatching
 from attn_widgets.panels.tokens import shorten, visible
 from attn_widgets.panels.wire import visible_line
 from attn_widgets.trace import MASKED, NOT_CAPTURED, head_name
-from attn_widgets.trace.align import Aligned, Alignment, largest_differences
+from attn_widgets.trace.align import Aligned, Alignment, difference, largest_cells
 
 LARGEST = 256
 """Rows or columns of a picture; larger matrices are reduced."""
@@ -154,33 +154,33 @@ def _scale(x: float, y: float, ramp: str, ticks: Sequence[str]) -> list[str]:
 
 
 def html(figure: str, pair: Aligned, layer: int, head: int, names: Sequence[str], ident: str) -> str:
-    """Write the figure as an image, with the layer's largest differences as a table, folded away."""
+    """Write the figure as an image, with its largest differences as a table, folded away."""
     name = name_of(layer, head)
     rows, columns = pairs.shape(pair, layer)
     one, other = (_line(text, 60) for text in names)
     alt = f"{name}: {one} and {other}, and their difference, {rows} rows by {columns} columns"
     image = svg.image_tag(figure, alt)
-    return f'<figure id="{ident}" style="margin:0">{image}{_table(pair, layer, (one, other))}</figure>'
+    return f'<figure id="{ident}" style="margin:0">{image}{_table(pair, layer, head, (one, other))}</figure>'
 
 
-def _table(pair: Aligned, layer: int, names: Sequence[str]) -> str:
-    found = largest_differences(pair.left, pair.right, [layer], _LINES)
+def _table(pair: Aligned, layer: int, head: int, names: Sequence[str]) -> str:
+    left, right = pairs.sides(pair, layer, head)
+    between = difference(left.values, right.values, left.states, right.states)
     rows, columns = (alignment.labels(visible) for alignment in (pair.rows[layer], pair.columns[layer]))
     lines = [
         [
-            head_name(cell.layer, cell.head),
-            shorten(rows[cell.query], 40),
-            shorten(columns[cell.key], 40),
-            f"{cell.left:.4g}",
-            f"{cell.right:.4g}",
-            f"{cell.difference:+.4g}".replace("-", "−"),
+            shorten(rows[query], 40),
+            shorten(columns[key], 40),
+            f"{left.values[query, key]:.4g}",
+            f"{right.values[query, key]:.4g}",
+            f"{between.values[query, key]:+.4g}".replace("-", "−"),
         ]
-        for cell in found
+        for query, key in largest_cells(between, _LINES)
     ]
-    top = "".join(f"<th>{escape(text)}</th>" for text in ("head", "row", "looks at", *names, "difference"))
+    top = "".join(f"<th>{escape(text)}</th>" for text in ("row", "looks at", *names, "difference"))
     body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in line)}</tr>" for line in lines)
-    body = body or '<tr><td colspan="6">no difference</td></tr>'
+    body = body or '<tr><td colspan="5">no difference</td></tr>'
     return (
-        f"<details><summary>Largest differences of layer {layer}</summary>"
+        f"<details><summary>Largest differences of {name_of(layer, head)}</summary>"
         f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></details>"
     )

@@ -77,11 +77,6 @@ class Alignment:
             if NOWHERE not in (left, right) and self.left_tokens[left] != self.right_tokens[right]
         ]
 
-    @property
-    def trivial(self) -> bool:
-        """Whether every token has its like at the same position."""
-        return self.left_tokens == self.right_tokens
-
     def labels(self, show: Callable[[str], str] = str) -> tuple[str, ...]:
         """Name the places: a token, or ``dog / dogs`` where it was replaced."""
         return tuple(self._label(left, right, show) for left, right in self.pairs)
@@ -213,10 +208,16 @@ def _laid_out(
     blocks = []
     for block, along, across in zip(trace.blocks, rows, columns, strict=True):
         record = block.record
-        if not (along.trivial and across.trivial):
-            record = AlignedRecord(record, _side(along, side), _side(across, side))
+        rows_at, columns_at = _side(along, side), _side(across, side)
+        if not (_has_all(rows_at) and _has_all(columns_at)):
+            record = AlignedRecord(record, rows_at, columns_at)
         blocks.append(Block(block.kind, block.layer, along.labels(), across.labels(), record))
     return AttentionTrace(blocks, None, trace.meta)
+
+
+def _has_all(places: Int[np.ndarray, " place"]) -> bool:
+    """Whether a side has every place: then its positions are the places."""
+    return NOWHERE not in places
 
 
 def _side(alignment: Alignment, side: int) -> Int[np.ndarray, " place"]:
@@ -280,11 +281,12 @@ class AlignedRecord:
         rows = self.rows[positions(queries, self.queries, "query")]
         columns = self.columns[positions(keys, self.keys, "key")]
         out = np.full((len(rows), len(columns)), nowhere, dtype)
-        here, there = rows != NOWHERE, columns != NOWHERE
-        low, left = (int(at[known].min()) if known.any() else 0 for at, known in ((rows, here), (columns, there)))
+        low, left = (int(at[at != NOWHERE].min()) if (at != NOWHERE).any() else 0 for at in (rows, columns))
         high, right = (int(at.max(initial=NOWHERE)) + 1 for at in (rows, columns))
         span = ask(head, slice(low, high), slice(left, right))
-        out[np.ix_(here, there)] = span[np.ix_(rows[here] - low, columns[there] - left)]
+        for to_row, row in _runs(rows, low):
+            for to_column, column in _runs(columns, left):
+                out[to_row, to_column] = span[row, column]
         return out
 
     def arrays(self) -> Arrays:
@@ -299,6 +301,17 @@ class AlignedRecord:
 
     def __repr__(self) -> str:
         return sizes(self)
+
+
+def _runs(places: Int[np.ndarray, " place"], low: int) -> list[tuple[slice, slice]]:
+    """Pairs of slices: places whose positions follow each other, and those positions, counted from `low`."""
+    known = np.flatnonzero(places != NOWHERE)
+    if not known.size:
+        return []
+    breaks = np.flatnonzero((np.diff(known) != 1) | (np.diff(places[known]) != 1)) + 1
+    runs = np.split(known, breaks)
+    starts = [int(places[run[0]]) - low for run in runs]
+    return [(slice(run[0], run[-1] + 1), slice(at, at + len(run))) for run, at in zip(runs, starts, strict=True)]
 
 
 class Difference(NamedTuple):
@@ -356,8 +369,14 @@ def _each(trace: AttentionTrace, layers: Sequence[int] | None) -> Iterator[Pair]
 
 def _of_head(left: AttentionTrace, right: AttentionTrace, layer: int, head: int, most: int) -> list[CellDifference]:
     one, other = (side.weights(layer, head) for side in (left, right))
-    values, states = difference(one, other, left.states(layer, head), right.states(layer, head))
+    between = difference(one, other, left.states(layer, head), right.states(layer, head))
+    places = largest_cells(between, most)
+    return [CellDifference(layer, head, q, k, float(one[q, k]), float(other[q, k])) for q, k in places]
+
+
+def largest_cells(between: Difference, most: int) -> list[Pair]:
+    """Rows and columns of the largest differences of either sign, the largest first; none that is zero or no number."""
+    values, states = between
     size = np.where((states == VALUE) & np.isfinite(values), np.abs(values), 0).ravel()
     order = np.argpartition(-size, min(most, size.size) - 1)[:most] if size.size else np.zeros(0, int)
-    places = [divmod(int(at), values.shape[1]) for at in order if size[at] > 0]
-    return [CellDifference(layer, head, q, k, float(one[q, k]), float(other[q, k])) for q, k in places]
+    return [divmod(int(at), values.shape[1]) for at in sorted(order, key=lambda at: (-size[at], at)) if size[at] > 0]

@@ -25,7 +25,7 @@ const NOWHERE: Hit = { row: null, column: null };
 /** Between two matrices. */
 const BETWEEN = 18;
 /** Cells up to which the largest differences of all heads are looked for unasked. */
-const UNASKED = 48e6;
+const UNASKED = 8e6;
 
 export class CompareView {
   readonly #model: AnyModel<CompareModel>;
