@@ -147,6 +147,13 @@ def test_a_comparison_is_saved_and_read(finished: tuple[Comparison, Path], tmp_p
             Comparison.load(tmp_path / "other.json")
 
 
+def test_the_tables_that_are_told_are_those_of_the_numbers_kept() -> None:
+    folder = Path(__file__).parent / "benchmarks"
+    found = Comparison.load(folder / "compare.json")
+    assert len(found.results) == 165
+    assert f"```\n{found}\n```" in (folder / "compare.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
