@@ -15,7 +15,7 @@ from attn_widgets.panels.colours import palette
 from attn_widgets.panels.compare import ComparePanel
 from attn_widgets.panels.compare_figure import signed_picture
 from attn_widgets.trace import MASKED, NOT_CAPTURED, AttentionTrace
-from attn_widgets.trace.align import difference
+from attn_widgets.trace.differences import difference
 from tests.panel_traces import WORDS, Wire, causal_trace
 
 DOG = ("‹start›", "The", "dog", "near", "the", "boats", "barks")

@@ -14,7 +14,8 @@ from attn_widgets.panels.figures import define_hatching
 from attn_widgets.panels.tokens import shorten, visible
 from attn_widgets.panels.wire import visible_line
 from attn_widgets.trace import MASKED, NOT_CAPTURED, head_name
-from attn_widgets.trace.align import Aligned, Alignment, difference, largest_cells
+from attn_widgets.trace.align import Aligned, Alignment
+from attn_widgets.trace.differences import difference, largest_cells
 
 LARGEST = 256
 """Rows or columns of a picture; larger matrices are reduced."""

@@ -18,7 +18,8 @@ from attn_widgets.panels import tiles, wire
 from attn_widgets.panels.base import Answer, PanelError
 from attn_widgets.panels.tokens import visible
 from attn_widgets.trace import VALUE
-from attn_widgets.trace.align import Aligned, Alignment, CellDifference, difference, largest_differences
+from attn_widgets.trace.align import Aligned, Alignment
+from attn_widgets.trace.differences import CellDifference, difference, largest_differences
 from attn_widgets.trace.records import ALL, Index
 
 EXACT = 512

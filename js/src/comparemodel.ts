@@ -118,7 +118,7 @@ export function perform(wish: Action, spec: CompareSpec, state: State, shown: { 
   }
 }
 
-/** Right minus left: unknown where either is, masked where both are; one that is masked counts as 0 (as trace/align.py). */
+/** Right minus left: unknown where either is, masked where both are; one that is masked counts as 0 (as trace/differences.py). */
 export function difference(left: Head, right: Head): Head {
   const states = left.states.map((state, i) => {
     const other = right.states[i]!;

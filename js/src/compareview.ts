@@ -214,9 +214,7 @@ export class CompareView {
     const entries = rowEntries(changed, columns, current);
     this.#rowList.set(`${quoted(rows.labels[this.#shownRow] ?? "")}: what changed`, entries, changed.length ? rowMoved(changed) : "no difference", theme);
     colourBars(this.#rowList, entries, theme.mode);
-    const isCurrent = ([layer, head, query, key]: Cell): boolean =>
-      !state.mean && layer === state.layer && head === state.head && query === state.query && key === state.key;
-    const cells = cellEntries(this.#largest, spec, isCurrent);
+    const cells = cellEntries(this.#largest, spec, state);
     this.#largestList.set("Largest differences, all heads", cells, this.#searchWords(), theme);
     colourBars(this.#largestList, cells, theme.mode);
     this.#find.node.hidden = !spec.live || this.#searched > 0 || spec.largest !== null;

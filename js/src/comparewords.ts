@@ -1,7 +1,7 @@
 /** What a comparison says in words and numbers: pure, so that it can be tested. */
 
 import { css, diverging, type Mode, signedLevel } from "./colours.ts";
-import { type Axis, type Cell, type CompareSpec, type Three } from "./comparemodel.ts";
+import { type Axis, type Cell, type CompareSpec, type State, type Three } from "./comparemodel.ts";
 import type { Entry, Ranking } from "./list.ts";
 import { headName } from "./model.ts";
 import { digits, quoted, shorten } from "./text.ts";
@@ -73,7 +73,7 @@ export function rowMoved(found: Differing[]): string {
   return Number.isFinite(sum) ? `moved ${digits(sum)} of the row's weight` : "";
 }
 
-export function cellEntries(cells: Cell[], spec: CompareSpec, current: (cell: Cell) => boolean): Entry[] {
+export function cellEntries(cells: Cell[], spec: CompareSpec, state: State): Entry[] {
   return cells.map((cell) => {
     const [layer, head, row, column, , , by] = cell;
     const block = spec.blocks[layer];
@@ -82,7 +82,7 @@ export function cellEntries(cells: Cell[], spec: CompareSpec, current: (cell: Ce
       name: `${headName(layer, head)} ${label(block?.rows, row)} at ${label(block?.columns, column)}`,
       value: Math.abs(by ?? 0),
       text: signed(by),
-      current: current(cell),
+      current: !state.mean && [state.layer, state.head, state.query, state.key].every((at, i) => at === cell[i]),
     };
   });
 }

@@ -71,7 +71,7 @@ describe("words", () => {
   });
 
   it("list the largest differences", () => {
-    const [entry] = cellEntries([[0, 1, 1, 1, 0.5, 0.25, -0.25]], spec, () => true);
+    const [entry] = cellEntries([[0, 1, 1, 1, 0.5, 0.25, -0.25]], spec, { ...state, key: 1 });
     expect(entry).toEqual({ name: "L0H1 ‘eat’ at ‘dog / dogs’", value: 0.25, text: "−0.2500", current: true });
   });
 });
