@@ -167,6 +167,11 @@ def test_a_snapshot_waits_for_nothing_and_a_figure_is_whole(monkeypatch: pytest.
     assert panel._overview.ready() == [[0, 1]]
 
 
+def test_a_figure_of_many_heads_says_what_its_points_stand_for() -> None:
+    figure = GridPanel(dot_trace(layers=1, heads=64)).figure()  # 24 cells of 3×3 weights on less than 12 pixels
+    assert "Each point is the maximum of 6×6 weights" in figure
+
+
 def test_saved_figures_say_what_colours_the_heads() -> None:
     assert GridPanel(causal_trace(), metric="sink").provenance()["metric"] == "sink"
 

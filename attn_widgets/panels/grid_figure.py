@@ -47,7 +47,7 @@ class Values(NamedTuple):
 def draw(overview: Overview, layers: Sequence[int], at: At, metric: str, title: str) -> str:
     """Draw these layers, a layer a row; rows that are not among them stay empty."""
     blocks = overview.frames.traces[at.moment].blocks
-    pitch = min(_LARGEST, max(_SMALLEST, _WIDE / max(block.record.heads for block in blocks)))
+    pitch = _pitch(overview, at)
     values = None if metric == "weights" else gather(overview, layers, at, metric)
     parts = [_hatching()]
     for layer, block in enumerate(blocks):
@@ -72,6 +72,12 @@ def draw(overview: Overview, layers: Sequence[int], at: At, metric: str, title: 
     parts.append(svg.text(0, 16, heading, size=15, more='font-weight="650"'))
     parts.append(svg.text(0, 33, shorten(visible_line(title), 90), size=12, fill=svg.MUTED))
     return svg.drawing(max(widest + 4, width, svg.text_width(heading, 15)), height + 58, *parts, legend)
+
+
+def _pitch(overview: Overview, at: At) -> float:
+    """From one head to the next."""
+    widest = max(block.record.heads for block in overview.frames.traces[at.moment].blocks)
+    return min(_LARGEST, max(_SMALLEST, _WIDE / widest))
 
 
 def gather(overview: Overview, layers: Sequence[int], at: At, metric: str) -> dict[int, Values]:
@@ -139,8 +145,13 @@ def _boxes(rows: int, columns: int, heads: int, y: float, pitch: float) -> str:
 
 def _coarse(held: Layer, pitch: float) -> Layer:
     """Take the maximum of a thumbnail's cells where there are more than the figure has room for."""
-    factor = int(np.ceil(max(held.levels.shape[1:]) / (1.3 * pitch)))
-    return held if factor <= 1 else shrink(held, factor)
+    factor = _joined(*held.levels.shape[1:], pitch)
+    return held if factor == 1 else shrink(held, factor)
+
+
+def _joined(rows: int, columns: int, pitch: float) -> int:
+    """Side of the square of a thumbnail's cells that one point of the figure stands for."""
+    return max(1, int(np.ceil(max(rows, columns) / (1.3 * pitch))))
 
 
 def _cells(values: Values, y: float, pitch: float) -> str:
@@ -222,7 +233,8 @@ def _reading(overview: Overview, at: At, metric: str) -> str:
         return "A layer a row, a head a column; the colour is the head's weight on this cell."
     if metric != "weights":
         return f"A layer a row, a head a column; {METRICS[metric].about}."
-    factor = max(layer_spec(block)["factor"] for block in overview.frames.traces[at.moment].blocks)
+    specs = [layer_spec(block) for block in overview.frames.traces[at.moment].blocks]
+    factor = max(spec["factor"] * _joined(spec["rows"], spec["columns"], _pitch(overview, at)) for spec in specs)
     most = f" Each point is the maximum of {factor}×{factor} weights." if factor > 1 else ""
     return f"A layer a row, a head a column; in each a row reads, a column is what it looks at.{most}"
 
