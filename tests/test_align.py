@@ -9,7 +9,8 @@ import pytest
 
 from attn_widgets.errors import AttnError
 from attn_widgets.trace import MASKED, NOT_CAPTURED, VALUE, AttentionTrace
-from attn_widgets.trace.align import NOWHERE, align, align_traces
+from attn_widgets.trace.align import align, align_traces
+from attn_widgets.trace.aligned import NOWHERE
 from attn_widgets.trace.differences import difference, largest_differences
 from tests.panel_traces import causal_trace
 from tests.small_traces import dot_record, one_block, only_line
