@@ -145,7 +145,8 @@ def _boxes(rows: int, columns: int, heads: int, y: float, pitch: float) -> str:
 
 def _coarse(held: Layer, pitch: float) -> Layer:
     """Take the maximum of a thumbnail's cells where there are more than the figure has room for."""
-    factor = _joined(*held.levels.shape[1:], pitch)
+    _, rows, columns = held.levels.shape
+    factor = _joined(rows, columns, pitch)
     return held if factor == 1 else shrink(held, factor)
 
 
