@@ -191,4 +191,10 @@ export default `
 .attn-cross button.attn-cross-tab:focus-visible { outline: 2px solid var(--attn-focus); outline-offset: -2px; }
 .attn-cross-name { font-weight: 600; }
 .attn-cross-about { font-size: 12px; color: var(--attn-muted); }
+
+/* Flow: choices that exclude each other stand together. */
+.attn-flow-group { display: inline-flex; }
+.attn-flow-group button.attn-toggle { border-radius: 0; margin-left: -1px; }
+.attn-flow-group button.attn-toggle:first-child { border-radius: 4px 0 0 4px; margin-left: 0; }
+.attn-flow-group button.attn-toggle:last-child { border-radius: 0 4px 4px 0; }
 `;

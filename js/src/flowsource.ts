@@ -1,0 +1,181 @@
+/** Where paths come from: those sent with the panel, else asked of the kernel. */
+
+import type { AnyModel } from "@anywidget/types";
+import { Link, type Reply } from "./link.ts";
+import { assert, type HeadModel, type Spec } from "./model.ts";
+import { floats, tokensOf } from "./wire.ts";
+
+export const METHODS = ["rollout", "raw"] as const;
+export const HEADS = ["mean", "max", "head"] as const;
+export type Method = (typeof METHODS)[number];
+export type Heads = (typeof HEADS)[number];
+
+/** The strongest steps from the output of a layer (queries) to its input (keys), the widest first. */
+export interface Edges {
+  queries: Int32Array;
+  keys: Int32Array;
+  shares: Float32Array;
+}
+
+/** What a token draws on: shares of the input of each layer, then of the output of the last; and each layer's edges. */
+export interface Path {
+  layers: number[];
+  tokens: number;
+  shares: Float32Array[];
+  edges: Edges[];
+}
+
+/** Which path is wanted; `layer` is any of the kind that is followed. */
+export interface Wanted {
+  moment: number;
+  layer: number;
+  query: number;
+  method: Method;
+  heads: Heads;
+  head: number;
+}
+
+/** A path among the bytes that came with the panel. */
+interface Sent extends Omit<Wanted, "layer"> {
+  layers: number[];
+  counts: number[];
+  at: number;
+}
+
+/** The traits of `FlowPanel`. */
+export interface FlowModel extends HeadModel {
+  method: Method;
+  heads: Heads;
+  edges: number;
+  least: number;
+  _spec: Spec & { flow?: { sent: Sent[]; refusals: string[][] } };
+  _flows: DataView;
+}
+
+const KEPT = 64;
+
+export class FlowSource {
+  readonly spec: FlowModel["_spec"];
+  readonly #model: AnyModel<FlowModel>;
+  readonly #link: Link;
+  readonly #kept = new Map<string, Path>();
+  readonly #waiting = new Set<string>();
+  /** What could not be had, until it is tried again. */
+  readonly #failures = new Map<string, string>();
+  #came: () => void;
+  #failed: (reason: string) => void;
+
+  constructor(model: AnyModel<FlowModel>, signal: AbortSignal, came: () => void, failed: (reason: string) => void) {
+    this.#model = model;
+    this.spec = model.get("_spec");
+    this.#link = new Link(model, this.spec.live, signal, failed);
+    this.#came = came;
+    this.#failed = failed;
+  }
+
+  get waits(): boolean {
+    return this.#link.waits;
+  }
+
+  /** Why there is no path through a layer; '' where there is, or where only the kernel can tell. */
+  refusal(moment: number, layer: number): string {
+    return this.spec.flow?.refusals[moment]?.[layer] ?? "";
+  }
+
+  /** The path if it is here; otherwise it is asked for, once, and `came` is called when it is. */
+  get(wanted: Wanted): Path | null {
+    const name = this.#name(wanted);
+    const kept = this.#kept.get(name) ?? this.#sent(wanted);
+    if (kept) this.#keep(name, kept);
+    else if (this.#failures.has(name)) this.#failed(this.#failures.get(name) ?? "");
+    else if (!this.#waiting.has(name)) this.#ask(name, wanted);
+    return kept ?? null;
+  }
+
+  /** Ask again for what failed. */
+  retry(): void {
+    this.#failures.clear();
+  }
+
+  /** Layers of one kind share their paths; the head counts where there is one. */
+  #name({ moment, layer, query, method, heads, head }: Wanted): string {
+    const kind = this.spec.frames[moment]?.blocks[layer]?.kind ?? "";
+    return [moment, kind, query, method, heads, heads === "head" ? head : 0].join();
+  }
+
+  #sent(wanted: Wanted): Path | null {
+    const sent = this.spec.flow?.sent.find((s) => s.layers.includes(wanted.layer) && this.#name({ ...s, layer: wanted.layer }) === this.#name(wanted));
+    if (!sent) return null;
+    return decode(this.#model.get("_flows"), sent.at, sent.layers, sent.counts, this.#tokens(wanted));
+  }
+
+  #tokens({ moment, layer }: Wanted): number {
+    const frame = this.spec.frames[moment];
+    const block = frame?.blocks[layer];
+    assert(frame && block, `there is no layer ${layer} at moment ${moment}`);
+    return tokensOf(frame, block.keys).length;
+  }
+
+  #ask(name: string, wanted: Wanted): void {
+    this.#waiting.add(name);
+    this.#link.ask({ ask: "flow", ...wanted }, `the ${wanted.method} path of token ${wanted.query}`).then(
+      ([reply, buffers]) => {
+        this.#waiting.delete(name);
+        this.#keep(name, read(reply, buffers, this.#tokens(wanted)));
+        this.#came();
+      },
+      (error: Error) => {
+        this.#waiting.delete(name);
+        this.#failures.set(name, error.message);
+        this.#failed(error.message);
+        this.#came();
+      },
+    );
+  }
+
+  #keep(name: string, path: Path): void {
+    this.#kept.delete(name);
+    this.#kept.set(name, path);
+    for (const old of this.#kept.keys()) {
+      if (this.#kept.size <= KEPT) break;
+      this.#kept.delete(old);
+    }
+  }
+}
+
+function read(reply: Reply, buffers: DataView[], tokens: number): Path {
+  const { layers, counts } = reply;
+  assert(Array.isArray(layers) && Array.isArray(counts) && buffers.length === 4, "the kernel's answer lacks its path");
+  const joined = new Uint8Array(buffers.reduce((size, view) => size + view.byteLength, 0));
+  let at = 0;
+  for (const view of buffers) {
+    joined.set(new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength), at);
+    at += view.byteLength;
+  }
+  return decode(new DataView(joined.buffer), 0, layers as number[], counts as number[], tokens);
+}
+
+/** Shares of every column, then queries, keys and shares of all layers' edges, one after the other. */
+export function decode(data: DataView, at: number, layers: number[], counts: number[], tokens: number): Path {
+  const columns = layers.length + 1;
+  const all = counts.reduce((sum, count) => sum + count, 0);
+  const start = at + 4 * columns * tokens;
+  const shares = Array.from({ length: columns }, (_, column) => floats(data, at + 4 * column * tokens, tokens));
+  let before = 0;
+  const edges = counts.map((count): Edges => {
+    const from = start + 4 * before;
+    before += count;
+    return {
+      queries: integers(data, from, count),
+      keys: integers(data, from + 4 * all, count),
+      shares: floats(data, from + 8 * all, count),
+    };
+  });
+  return { layers, tokens, shares, edges };
+}
+
+/** Little-endian int32 from anywhere in a buffer. */
+function integers(data: DataView, at: number, count: number): Int32Array {
+  assert(at + 4 * count <= data.byteLength, `needs ${4 * count} bytes of edges at ${at}, has ${data.byteLength}`);
+  return Int32Array.from({ length: count }, (_, i) => data.getInt32(at + 4 * i, true));
+}
