@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from attn_widgets import api
-from attn_widgets.errors import AttnError, ConfigError
+from attn_widgets.errors import AttnError, ConfigError, RunError
 from attn_widgets.models import Classifier, Encoder
 from attn_widgets.run import Run
 from tests.tiny import TEXT, TINY
@@ -75,6 +76,7 @@ def test_probabilities_are_the_models(counts: Run) -> None:
         ("one two three", {}, r"the text has none; write ‹mask› .* for example 'one two ‹mask›'"),
         ("‹mask›", {"beams": 4}, "--beams 4 does not work with --model encoder"),
         ("‹mask›", {"top_k": 4}, "--top-k 4 does not work with --model encoder"),
+        ("‹mask›", {"repetition_penalty": 1.5}, "--repetition-penalty 1.5 does not work with --model encoder"),
         ("one " * 20 + "‹mask›", {}, "the text has 22 tokens, and --context 16 is the longest that is read"),
         ("‹mask›", {"ablate": ("L0H7",)}, "--ablate L0H7: the model has one attention layer, 0, and heads 0–1"),
     ],
@@ -181,6 +183,19 @@ def test_what_an_encoder_cannot_learn_is_one_line(
         api.train(corpus, runs=str(tmp_path), **{**SHAPE, **options})
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_an_encoder_is_not_scored_on_is_said_as_it_is(counts: Run, folder: str) -> None:
+    sentences = api.train(runs=folder, name="sentences", **SHAPE)
+    none = "skills are told by what a model writes next, and --model encoder writes nothing; try another model"
+    for run in (counts, sentences):
+        with pytest.raises(RunError, match=f"^{re.escape(none)}$"):
+            run.skills()
+        with pytest.raises(RunError) as caught:
+            run.score()
+        assert str(caught.value) == (
+            f"this run was trained on {run.corpus.name!r}, which is no task; run.perplexity tells how well it predicts"
+        )
 
 
 def test_a_summary_says_what_was_learnt(opinions: Run, counts: Run) -> None:

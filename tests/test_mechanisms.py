@@ -13,8 +13,9 @@ from attn_widgets.attention import BUILT_IN
 from attn_widgets.capture import capture_trace
 from attn_widgets.config import GenerateConfig, ModelConfig
 from attn_widgets.errors import ConfigError
+from attn_widgets.flags import options as flag_options
 from attn_widgets.generation.decode import generate_tokens
-from attn_widgets.models import Transformer
+from attn_widgets.models import Encoder, Transformer
 
 NAMES = sorted(BUILT_IN)
 VOCAB = 20
@@ -114,6 +115,25 @@ def test_no_gradient_enters_the_memory(segment: int, learns: bool) -> None:
     assert gradient is not None
     assert bool(gradient[:10].any()) == learns
     assert gradient[10:].any(1).all()
+
+
+def test_heads_of_an_odd_width_have_relative_positions_and_no_rotary_ones() -> None:
+    model = make_model("segment_memory", dim=28, kv_heads=4)
+    assert (model.config.head_dim, model.rotary) == (7, None)
+    assert bool(model(make_ids(40)).logits.isfinite().all())
+    with pytest.raises(ConfigError, match=r"^--positions rotary needs an even head width; --dim 28 / --heads 4 = 7"):
+        make_model("scaled_dot", dim=28, kv_heads=4)
+
+
+def test_a_window_is_as_wide_as_its_help_says() -> None:
+    """The last eight tokens, the own one among them; in an encoder four on each side of it."""
+    seen = make_model("sliding_window", window=8)(make_ids(30, 1), record=True).records[0].weights()[0, 0, 15]  # type: ignore[index]
+    assert seen.nonzero().flatten().tolist() == [*range(8, 16)]
+    both = Encoder(ModelConfig(model="encoder", attention="sliding_window", window=8, context=32), VOCAB).eval()
+    seen = both(make_ids(30, 1), record=True).records[0].weights()[0, 0, 15]
+    assert seen.nonzero().flatten().tolist() == [*range(11, 20)]
+    told = flag_options((ModelConfig,))["window"].help
+    assert told.startswith("tokens that one sees under sliding_window, itself included; in an encoder half as many on")
 
 
 @pytest.mark.parametrize(

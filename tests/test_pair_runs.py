@@ -69,6 +69,19 @@ def test_options_that_a_convolutional_model_has_not() -> None:
     assert ModelConfig(model="convseq2seq", dim=9, heads=3).head_dim == 3  # positions are embedded, not turned
 
 
+def test_options_of_sampling_are_refused(dates: Run) -> None:
+    with pytest.raises(ConfigError) as caught:
+        dates.generate("4 July 1976", repetition_penalty=1.5)
+    assert str(caught.value) == (
+        "--repetition-penalty 1.5 does not work with --model convseq2seq, which writes the likeliest answer; "
+        "try --beams 4 or nothing"
+    )
+    with pytest.raises(ConfigError, match=r"^--greedy and --beams 4 exclude each other; give one of them$"):
+        dates.generate("4 July 1976", greedy=True, beams=4)
+    plain = {"repetition_penalty": 1.0, "temperature": 0.0, "min_p": 0.0, "greedy": True}
+    assert dates.generate("4 July 1976", **plain).text == dates.generate("4 July 1976").text
+
+
 @pytest.mark.parametrize("model", ["encoder", "seq2seq"])
 @pytest.mark.parametrize("lengths", ["truncate", "slide", "convolve"])
 def test_a_long_source_is_told_when_it_is_trained_on_and_when_it_is_read(

@@ -55,12 +55,6 @@ class Plan:
         return self.corpus.prompt if self.config.probe is None else self.config.probe
 
 
-def check_options(given: Mapping[str, Any]) -> None:
-    """Refuse options that exclude each other."""
-    if given.get("minutes") is not None and "steps" in given:
-        raise ConfigError(f"--steps {given['steps']} and --minutes {given['minutes']:g} exclude each other; give one")
-
-
 def plan_new(source: Source, text: Any, store: StoreConfig, choices: Sequence[Mapping[str, Any]]) -> Plan:
     """Plan a new run of the first of some configurations, on a corpus that all of them can read."""
     model_config, config = build(ModelConfig, choices[0]), build(TrainConfig, choices[0])
@@ -68,6 +62,11 @@ def plan_new(source: Source, text: Any, store: StoreConfig, choices: Sequence[Ma
         place(store, store.name)  # a taken name is told before a large text is read
     pairs = any(build(ModelConfig, choice).reads_pairs for choice in choices)
     corpus = _corpus(source, text, model_config, config, pairs=pairs)
+    if corpus.task is not None and "validation" in choices[0]:
+        raise ConfigError(
+            f"--validation {config.validation:g} cannot be chosen for {corpus.name}, whose questions and answers hold "
+            "their own validation items; leave it out"
+        )
     folder = place(store, corpus.name)
     kind = corpus.tokenizer if config.tokenizer == "auto" else config.tokenizer
     tokenizer = train_tokenizer(kind, corpus, config.vocab_size)

@@ -13,11 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from attn_widgets.api.plan import Plan, check_options, encode
+from attn_widgets.api.plan import Plan, encode
 from attn_widgets.api.resuming import CHANGEABLE, changed
 from attn_widgets.api.show import duration
 from attn_widgets.api.source import check_source
 from attn_widgets.api.store import SEARCHES
+from attn_widgets.api.together import check_options
 from attn_widgets.config import ModelConfig, SearchConfig, TrainConfig, flag_name
 from attn_widgets.errors import ConfigError, TrainingError, TrainingInterrupted
 from attn_widgets.flags import build, read_grid, told

@@ -12,10 +12,11 @@ from attn_widgets.api import show as shown
 from attn_widgets.api.estimate import count_parameters, estimate_seconds
 from attn_widgets.api.heavy import load_torch
 from attn_widgets.api.holding import held, recover, token_scratch
-from attn_widgets.api.plan import Plan, check_options, encode, plan_new, plan_resumed
+from attn_widgets.api.plan import Plan, encode, plan_new, plan_resumed
 from attn_widgets.api.searching import check_choices, chosen, new_search, resumed_search, retrained, run_search
 from attn_widgets.api.source import simplify
 from attn_widgets.api.store import to_resume
+from attn_widgets.api.together import check_options, check_read
 from attn_widgets.config import StoreConfig
 from attn_widgets.errors import ConfigError, TrainingInterrupted
 from attn_widgets.flags import VERBS, build, help_text, keywords
@@ -77,6 +78,7 @@ def train(
     else:
         search = new_search(given)
         choices = [{**given, **choice} for choice in search.choices] if search else [given]
+        check_read(choices)
         plan = plan_new(source, text, store, choices)
     with token_scratch(store.runs) as scratch:
         run = _trained(plan, search, store, scratch, quiet=shown.is_quiet(show))

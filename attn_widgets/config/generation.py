@@ -50,6 +50,8 @@ class GenerateConfig:
         check_bounds(self)
         if self.greedy and self.temperature:
             raise ConfigError(f"--greedy and --temperature {self.temperature} exclude each other; give one of them")
+        if self.greedy and self.beams > 1:
+            raise ConfigError(f"--greedy and --beams {self.beams} exclude each other; give one of them")
         if "" in self.stop:
             raise ConfigError("--stop '' would stop at once; give the text to stop at")
 

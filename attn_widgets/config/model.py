@@ -60,7 +60,10 @@ class ModelConfig:
     tied: bool = option(False, "share the token embedding with the output head")
     cell: Literal["gru", "lstm"] = option("gru", "recurrent cell")
     window: int | None = option(
-        None, "tokens that one sees under sliding_window, itself included (default: a quarter of the context)", low=1
+        None,
+        "tokens that one sees under sliding_window, itself included; in an encoder half as many on each side of it "
+        "(default: a quarter of the context)",
+        low=1,
     )
     global_tokens: int = option(0, "first tokens of a text that all see under sliding_window", low=0)
     hashes: int = option(4, "rounds of hashing under lsh", low=1)
@@ -96,7 +99,8 @@ class ModelConfig:
         if self.heads % self.key_value_heads:
             works = ", ".join(str(h) for h in range(1, self.heads + 1) if self.heads % h == 0)
             raise ConfigError(f"--kv-heads {self.kv_heads} does not divide --heads {self.heads}; try one of {works}")
-        if self.model in ROTATES and self.positions == "rotary" and self.head_dim % 2:
+        rotates = self.model in ROTATES and self.positions == "rotary" and self.attention != "segment_memory"
+        if rotates and self.head_dim % 2:
             raise ConfigError(
                 f"--positions rotary needs an even head width; --dim {self.dim} / --heads {self.heads} = "
                 f"{self.head_dim}; try --dim {2 * self.dim} or --positions learned"

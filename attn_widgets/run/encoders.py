@@ -19,6 +19,7 @@ from attn_widgets.generation.recording import Choices
 from attn_widgets.generation.result import Generation
 from attn_widgets.generation.stopping import split_text
 from attn_widgets.models import Classifier, Encoder, EncoderModel
+from attn_widgets.run.given import asked_for
 from attn_widgets.run.sources import fitted
 from attn_widgets.text.encoder_corpus import MASK, WRITTEN, masked_ids
 from attn_widgets.text.tasks import SEPARATOR
@@ -27,7 +28,8 @@ from attn_widgets.trace import AttentionTrace
 from attn_widgets.trace.blocks import Meta
 
 REFUSED = (
-    "temperature", "top_k", "top_p", "min_p", "stop", "minutes", "ignore_end", "length_penalty",
+    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "minutes", "ignore_end", "beams",
+    "length_penalty",
 )  # fmt: skip
 
 
@@ -113,11 +115,10 @@ def write_read(
     ConfigError
         For an option that encoders do not have, a text without a hidden token to fill in, or without any token.
     """
-    for name in REFUSED:
-        if getattr(config, name):
-            raise _refused(name, getattr(config, name))
-    if config.beams > 1:
-        raise _refused("beams", config.beams)
+    for name, value in asked_for(config, REFUSED):
+        raise ConfigError(
+            f"{flag_name(name)} {value} does not work with --model encoder, which tells the likeliest; leave it out"
+        )
     began = time.perf_counter()
     ids, cut = reader.ids(text)
     rows = np.zeros(1, np.int64) if isinstance(reader.model, Classifier) else _hidden(reader, text, ids)
@@ -137,11 +138,6 @@ def write_read(
         decoded.seconds, decoded, reader.tokenizer, lambda: {"model": model_hash(reader.model), **meta},
         (lambda: reader.trace(ids, config.ablate, meta)) if trace else None, f" {SEPARATOR} ", spans,
     )  # fmt: skip
-
-
-def _refused(name: str, value: object) -> ConfigError:
-    flag = flag_name(name)
-    return ConfigError(f"{flag} {value} does not work with --model encoder, which tells the likeliest; leave it out")
 
 
 def _hidden(reader: TextReader, text: str, ids: np.ndarray) -> np.ndarray:

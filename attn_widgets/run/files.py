@@ -13,6 +13,7 @@ from attn_widgets.errors import AttnError, RunError
 from attn_widgets.flags.options import checked, options
 from attn_widgets.history import History
 from attn_widgets.text.corpus import Corpus
+from attn_widgets.text.tasks import TASKS, Task
 from attn_widgets.text.tokenizers import Tokenizer
 from attn_widgets.training.checkpoint import FOLDER, pointers
 from attn_widgets.training.storage import write_file
@@ -24,7 +25,13 @@ Config = TypeVar("Config")
 
 @dataclass(frozen=True)
 class CorpusNote:
-    """What a run remembers of its corpus; see `text.corpus.Corpus`."""
+    """What a run remembers of its corpus; see `text.corpus.Corpus`.
+
+    Attributes
+    ----------
+    task_sum
+        SHA-256 over the items of a task that a file holds; None for generated ones, which nobody can change.
+    """
 
     name: str
     source: str
@@ -35,14 +42,23 @@ class CorpusNote:
     pair: tuple[str, str] | None = None
     labels: tuple[str, ...] = ()
     between: str = ""
+    task_sum: str | None = None
 
     @classmethod
     def of(cls, corpus: Corpus) -> CorpusNote:
         """Take from a corpus what is to be remembered."""
+        in_file = corpus.task if corpus.task_from not in (None, *TASKS) else None
         return cls(
             corpus.name, corpus.source, corpus.prompt, corpus.floor, corpus.grammar, corpus.task_from, corpus.pair,
             corpus.labels, corpus.between,
+            None if in_file is None else checksum(in_file),
         )  # fmt: skip
+
+
+def checksum(task: Task) -> str:
+    """SHA-256 over all items of a task, part by part."""
+    parts = [[list(item) for item in part] for part in (task.train, task.validation, task.test)]
+    return sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class Description(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from attn_widgets.config import GenerateConfig
@@ -24,6 +24,14 @@ def options_of(given: dict[str, Any]) -> GenerateConfig:
             near = nearest(name, known) or f"there are {', '.join(known)}"
             raise ConfigError(f"generate() has no option {name}; check the spelling: {near}")
     return GenerateConfig(**{name: checked(known[name], value, name) for name, value in given.items()})
+
+
+def asked_for(config: GenerateConfig, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Those of some options that would change something: name and value."""
+    plain = GenerateConfig()
+    for name in names:
+        if (value := getattr(config, name)) and value != getattr(plain, name):
+            yield name, value
 
 
 def as_texts(names: str | Sequence[str]) -> Sequence[str]:

@@ -25,7 +25,7 @@ from attn_widgets.run.files import CorpusNote, Description, find_run, read_descr
 from attn_widgets.run.given import as_texts, options_of
 from attn_widgets.run.moments import read_moments
 from attn_widgets.run.pairs import answered, write_answer
-from attn_widgets.run.scores import kept_skills, missing_skills, task_score
+from attn_widgets.run.scores import kept_skills, missing_score, missing_skills, task_score
 from attn_widgets.run.texts import trace_ids, write_on
 from attn_widgets.tables import as_html
 from attn_widgets.text.corpus import Corpus
@@ -215,10 +215,10 @@ class Run:
         Raises
         ------
         RunError
-            When it was trained on text.
+            When it was trained on text, or the file of its pairs has changed since.
         """
-        if self.corpus.task_from is None:
-            raise RunError(f"this run was trained on {self.corpus.name!r}, which is no task; try run.skills()")
+        if missing := missing_score(self.corpus, self.skills_missing):
+            raise RunError(missing)
         return self._of_checkpoint("best", lambda: task_score(self.model, self._described), "score")
 
     @property
