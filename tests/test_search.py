@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from attn_widgets.charts import history_chart
 from attn_widgets.errors import RunError
+from attn_widgets.history import History, Point, Validation
 from attn_widgets.training.search import Cell, SearchResult, read_search
 
 
@@ -77,3 +79,10 @@ def test_on_disk_and_back(tmp_path: Path) -> None:
     (tmp_path / "search.json").write_text('{"grid": 3}')
     with pytest.raises(RunError, match=r"is damaged: search.json \(.*\); search again with --overwrite$"):
         read_search(tmp_path)
+
+
+def test_the_chart_looks_as_all_charts_do() -> None:
+    """The one theme: the same ground, ink and titles as the chart of a training."""
+    found = result({0: [2.0, 3.0, 4.0], 1: [1.0, 2.0, 1.5]}, {"heads": (1, 2)}).chart().to_dict()
+    history = history_chart(History([Point(1, 2.0)], [Validation(1, 2.0, 0.5)])).to_dict()
+    assert found["config"] == history["config"]

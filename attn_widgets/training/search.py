@@ -6,7 +6,6 @@ best validation of a training, in nats per token and per character.
 
 from __future__ import annotations
 
-import html
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -15,8 +14,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from attn_widgets.charts.theme import BLUE, INK, ORANGE, inline, themed
 from attn_widgets.errors import ConfigError, RunError
 from attn_widgets.flags import combinations, told
+from attn_widgets.tables import as_html, as_text
 from attn_widgets.training.storage import write_file
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ FILE = "search.json"
 VERSION = 1
 OTHER_TOKENS = ("tokenizer", "vocab_size")
 """Options under which a token is another thing, so that only losses per character can be compared."""
-INK, BLUE, ORANGE = "#747b87", "#3f7fd0", "#cc6a1e"
 
 
 class Cell(NamedTuple):
@@ -196,19 +196,13 @@ class SearchResult:
         x = alt.X("loss:Q", title=f"validation loss ({unit})", scale=alt.Scale(zero=False, padding=24))
         first = alt.datum.options == points[0]["options"]
         colour = alt.condition(first, alt.value(ORANGE), alt.value(BLUE))
-        base = alt.Chart(alt.InlineData(values=points)).encode(y=y, tooltip=["options:N", "said:N"])
+        base = alt.Chart(inline(points)).encode(y=y, tooltip=["options:N", "said:N"])
         line = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", scale=x["scale"]), x2="high:Q", color=colour)
         dot = base.mark_point(filled=True, size=70, opacity=1).encode(x=x, color=colour)
         words = base.mark_text(dy=-10, color=INK).encode(x=x, text="said:N")
         note = f"{self.folds}-fold cross-validation; point: mean, line: one standard error to each side"
-        chart: alt.LayerChart = (
-            alt.layer(line, dot, words)
-            .properties(title=alt.Title("Configurations", subtitle=note), width=360, height=alt.Step(34))
-            .configure(background="transparent").configure_view(stroke=None)
-            .configure_axis(labelColor=INK, titleColor=INK, domainColor=INK, tickColor=INK, gridColor=INK,
-                            gridOpacity=0.2, titleFontWeight="normal")
-            .configure_title(color=INK, subtitleColor=INK, anchor="start", fontSize=14)
-        )  # fmt: skip
+        layers, head = alt.layer(line, dot, words), alt.Title("Configurations", subtitle=note)
+        chart: alt.LayerChart = themed(layers.properties(title=head, width=360, height=alt.Step(34)))
         return chart
 
     def table(self) -> list[list[str]]:
@@ -223,21 +217,11 @@ class SearchResult:
         return lines
 
     def __repr__(self) -> str:
-        table = self.table()
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        rows = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in table)
-        return "\n".join(rows)
+        return as_text(self.table())
 
     def _repr_html_(self) -> str:
-        head, *rows = self.table()
-
-        def line(cells: Sequence[str], tag: str) -> str:
-            left = 'style="text-align:left"'
-            return f"<tr>{''.join(f'<{tag} {left}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
-
-        caption = f"<caption>{self.folds}-fold cross-validation, mean ± standard error; the best first</caption>"
-        body = "".join(line(row, "td") for row in rows)
-        return f"<table>{caption}<thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table>"
+        caption = f"{self.folds}-fold cross-validation, mean ± standard error; the best first"
+        return as_html(self.table(), caption=caption)
 
     def save(self, folder: Path) -> None:
         """Write it into a run's folder, whole or not at all."""
