@@ -26,6 +26,7 @@ export function mount(el: HTMLElement, model: Model, make: (signal: AbortSignal)
     reason.textContent = `attn_widgets: ${error instanceof Error ? error.message : String(error)}`;
     root.append(reason);
   }
+  keepKeys(host, ended.signal);
   const snapshot = model.get("_snapshot");
   if (SNAPSHOT.test(snapshot)) {
     const hide = h("style");
@@ -37,4 +38,12 @@ export function mount(el: HTMLElement, model: Model, make: (signal: AbortSignal)
     ended.abort();
     el.replaceChildren();
   };
+}
+
+/** Hosts on Lumino may look at keys on their way down, before a panel could stop them: keys without a modifier are ours. */
+function keepKeys(host: HTMLElement, signal: AbortSignal): void {
+  const mark = ({ ctrlKey, metaKey, altKey }: KeyboardEvent): void => {
+    host.toggleAttribute("data-lm-suppress-shortcuts", !(ctrlKey || metaKey || altKey));
+  };
+  window.addEventListener("keydown", mark, { signal, capture: true });
 }

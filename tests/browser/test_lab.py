@@ -14,6 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from attn_widgets.panels.colours import palette
 from tests.browser.cells import Cells
+from tests.browser.notebooks import painted, run_new_cell
 
 SCREENSHOTS = Path(__file__).parent.parent / "screenshots"
 """The committed pictures, painted anew only with ``ATTN_SCREENSHOTS=1``."""
@@ -49,34 +50,6 @@ def panel_of(page: Page) -> Locator:
 
 def output_of(page: Page, cell: int) -> Locator:
     return page.locator(".jp-Notebook .jp-CodeCell").nth(cell).locator(".jp-Cell-outputArea")
-
-
-def run_new_cell(page: Page, source: str) -> Locator:
-    """Append a cell, run it, and return its output once there is one."""
-    cells = page.locator(".jp-Notebook .jp-CodeCell")
-    count = cells.count()
-    page.evaluate(
-        """async source => {
-            const app = window.jupyterapp, notebook = app.shell.currentWidget.content;
-            notebook.activeCellIndex = notebook.widgets.length - 1;
-            await app.commands.execute('notebook:insert-cell-below');
-            notebook.activeCell.model.sharedModel.setSource(source);
-            await app.commands.execute('notebook:run-cell');
-        }""",
-        source,
-    )
-    expect(cells).to_have_count(count + 1)
-    return cells.nth(count).locator(".jp-Cell-outputArea")
-
-
-def painted(panel: Locator) -> int:
-    """How many different colours the heatmap's canvas holds."""
-    return panel.locator("canvas").first.evaluate(
-        """canvas => {
-            const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-            return new Set(new Uint32Array(data.buffer)).size;
-        }"""
-    )
 
 
 def test_the_model_says_what_pizza_goes_with(opened: Any) -> None:
