@@ -173,6 +173,12 @@ def test_the_picture_names_tokens_layers_and_shares() -> None:
     assert f"<td>{WORDS[most]}</td>" in panel.snapshot()
 
 
+def test_a_saved_picture_tells_what_is_chained(tmp_path: Path) -> None:
+    saved = FlowPanel(causal_trace(3, 4), query=4, heads="head", head=2).save(tmp_path / "path.svg").read_text()
+    about = json.loads(re.search(r"<dc:description>(.*?)</dc:description>", saved)[1].replace("&quot;", '"'))  # type: ignore[index]
+    assert (about["panel"], about["aggregation"], about["query"]) == ("FlowPanel", "rollout, head 2 of each layer", 4)
+
+
 @pytest.mark.parametrize("weights", [[[1.0]], [[np.nan]], [[0.2, 0.3], [4.0, -1.0]], [[np.inf, 0.0], [1, 0]]])
 def test_odd_weights_have_a_picture(weights: list[list[float]]) -> None:
     assert FlowPanel(np.array(weights)).snapshot()

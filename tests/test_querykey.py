@@ -233,6 +233,14 @@ def test_the_picture_tells_the_way_in_numbers() -> None:
     assert "<td>pizza</td>" in panel.snapshot()
 
 
+def test_a_saved_picture_tells_the_pair_also_beside_a_mean(tmp_path: Path) -> None:
+    panel = QueryKeyPanel(dot_trace(), layer=1, head=3, query=7, key=5, mean=True)
+    saved = panel.save(tmp_path / "pair.svg").read_text()
+    about = json.loads(re.search(r"<dc:description>(.*?)</dc:description>", saved)[1].replace("&quot;", '"'))  # type: ignore[index]
+    told = [about[name] for name in ("layer", "head", "query", "key", "aggregation")]
+    assert told == [1, 3, 7, 5, "one head"]
+
+
 @pytest.mark.parametrize("trace", [additive_trace(), stacked_trace(), causal_trace()])
 @pytest.mark.parametrize("query", [0, 8])
 def test_every_record_has_a_picture(trace: AttentionTrace, query: int) -> None:

@@ -137,6 +137,11 @@ class FlowPanel(SteppingPanel):
         look = flow_figure.Look(self.layer, self.edges, self.least, self.title)
         return flow_figure.drawn(block.key_tokens, self._paths.get(place), place.mixing, place.query, look)
 
+    def provenance(self) -> dict[str, str | int | float]:
+        """Say what `save` shows and where it comes from: the token that is followed, and what is chained."""
+        place = self._place()
+        return {**super().provenance(), "aggregation": flow_figure.way(place.mixing), "query": place.query}
+
     def snapshot(self) -> str:
         """Write static HTML: the path on show and a table of its shares; a line where that would take long."""
         place = self._place()

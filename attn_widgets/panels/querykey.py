@@ -95,6 +95,11 @@ class QueryKeyPanel(SteppingPanel):
         block = self._frames.block(self.moment, self.layer)
         return querykey_figure.drawn(block, *self._at(), self.title, self.by_weight)
 
+    def provenance(self) -> dict[str, str | int | float]:
+        """Say what `save` shows and where it comes from: the pair of one head, also where `mean` is set."""
+        head, query, key = self._at()
+        return {**super().provenance(), "head": head, "aggregation": "one head", "query": query, "key": key}
+
     def snapshot(self) -> str:
         """Write static HTML: the pair on show and its row, and a table of the row."""
         block = self._frames.block(self.moment, self.layer)
