@@ -15,7 +15,7 @@ import pytest
 from attn_widgets import api
 from attn_widgets.api import state
 from attn_widgets.api.store import beside
-from attn_widgets.errors import AttnError, TrainingError
+from attn_widgets.errors import AttnError, ConfigError, TrainingError
 from attn_widgets.run import Run
 from attn_widgets.training.search import SearchResult, read_search
 from tests.children import child, wait_until
@@ -123,9 +123,15 @@ def test_before_its_first_training_is_done_nothing_is_kept_of_a_search() -> None
     assert sorted(path.name for path in Path("attn_runs").glob("[!.]*")) == ["mine", "text"]
 
 
-def test_another_training_of_this_name_puts_an_end_to_a_search_that_was_stopped() -> None:
+def test_another_training_of_this_name_puts_an_end_to_a_search_that_was_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     quick(name="mine", seed=1)
     overwriting((beside(MINE) / "search.json").exists, signal.SIGINT)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ConfigError, match=r"^--resume: a search is to replace run 'mine', and only one process can go"):
+        resumed()
+    monkeypatch.delenv("WORLD_SIZE")
     quick(name="mine", seed=3, overwrite=True)
     assert not beside(MINE).exists()
     assert resumed(steps=4).train_config.seed == 3
