@@ -62,6 +62,7 @@ export class CompareView {
     this.#row = new Stepper("Row", signal, (query) => this.#set({ query, locked: true }));
     this.#mean = new Toggle("Mean of heads", signal, (mean) => this.#set({ mean }));
     this.#find = new Toggle("Search all heads", signal, () => this.#search());
+    this.#find.node.dataset["needs"] = "kernel";
     this.#rowList = new Ranking(signal, (index) => this.#pickKey(index));
     this.#largestList = new Ranking(signal, (index) => this.#pickCell(index));
     this.#build(signal);

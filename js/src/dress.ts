@@ -46,6 +46,7 @@ export function setControls(
   parts.options.set(state, words, special, picture.head?.tiles !== undefined);
   parts.ablated.node.hidden = !spec.ablate;
   parts.ablated.node.disabled = !canAblate(spec, state);
+  parts.ablated.node.dataset["needs"] = spec.ablations[headName(state.layer, state.head)] ? "" : "kernel";
   parts.ablated.set(state.ablated && canAblate(spec, state), `Switch off ${headName(state.layer, state.head)}`);
   parts.play.set(playing.heads, playing.heads ? "Pause" : "Play");
   parts.playTime.set(playing.time, playing.time ? "Pause" : "Play");

@@ -120,7 +120,7 @@ export class Source {
         else missing = true;
       }
     });
-    if (!missing || !this.spec.live) return rankHeads(heads, query, key);
+    if (!missing || !this.#link.live) return rankHeads(heads, query, key);
     const [reply] = await this.#link.ask({ ask: "find", moment, query, key }, "the ranking");
     const found = reply["found"];
     assert(Array.isArray(found), "the kernel's answer lacks the ranking");

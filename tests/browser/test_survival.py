@@ -15,8 +15,9 @@ from tests.panel_traces import causal_trace
 
 GONE = "The kernel is gone; what was loaded still works. Run the cell again."
 CELLS = [
-    "from attn_widgets import HeadPanel\nfrom tests.panel_traces import causal_trace",
-    "panel = HeadPanel(causal_trace())\npanel",
+    "from attn_widgets import HeadPanel\nfrom tests.panel_traces import causal_trace\n"
+    "def ablate(heads): raise RuntimeError('only when it is asked for')",
+    "panel = HeadPanel(causal_trace(), ablate=ablate)\npanel",
 ]
 BUSY = "import time\nprint('begun')\nend = time.monotonic() + 20\nwhile time.monotonic() < end: pass\nprint('done')"
 RESTART = "() => window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.restart()"
@@ -70,6 +71,7 @@ def test_a_kernel_that_goes_is_told_within_five_seconds(opened: Any, how: str) -
         page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
         expect(banner(page)).to_have_count(0, timeout=60_000)
         page.wait_for_timeout(2500)  # the panel of the new kernel has heard it
+        assert not panel_of(page).get_by_role("button", name="Switch off").evaluate("button => button.inert")
         pid = run_new_cell(page, "import os; print('pid', os.getpid())")
         expect(pid).to_contain_text("pid")
         began = time.monotonic()
@@ -80,6 +82,7 @@ def test_a_kernel_that_goes_is_told_within_five_seconds(opened: Any, how: str) -
     else:
         began = time.monotonic()
         page.evaluate(f"({RESTART})() && undefined")
+    switch = panel_of(page).get_by_role("button", name="Switch off")
     expect(banner(page)).to_have_text(GONE, timeout=15_000)
     # Measured to 4.5 s on a quiet machine; the rest is this test's own way there.
     assert time.monotonic() - began < 6.5
@@ -88,6 +91,7 @@ def test_a_kernel_that_goes_is_told_within_five_seconds(opened: Any, how: str) -
     step(page, "L0H2" if how == "restarts" else "L0H1")
     page.wait_for_timeout(6000)
     expect(banner(page)).to_have_text(GONE)
+    assert switch.evaluate("button => button.inert"), "it needs the kernel"
 
 
 @pytest.mark.slow
