@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from attn_widgets.panels.compare import ComparePanel
     from attn_widgets.panels.cross import CrossPanel
     from attn_widgets.panels.explorer import Explorer
+    from attn_widgets.panels.flow import FlowPanel
     from attn_widgets.panels.grid import GridPanel
     from attn_widgets.panels.heads import HeadPanel
     from attn_widgets.panels.querykey import QueryKeyPanel
@@ -42,6 +43,7 @@ _HOMES = {
     "ComparePanel": "attn_widgets.panels.compare",
     "CrossPanel": "attn_widgets.panels.cross",
     "Explorer": "attn_widgets.panels.explorer",
+    "FlowPanel": "attn_widgets.panels.flow",
     "GridPanel": "attn_widgets.panels.grid",
     "HeadPanel": "attn_widgets.panels.heads",
     "QueryKeyPanel": "attn_widgets.panels.querykey",
@@ -56,6 +58,7 @@ __all__ = [
     "Comparison",
     "CrossPanel",
     "Explorer",
+    "FlowPanel",
     "Generation",
     "GridPanel",
     "HeadPanel",

@@ -2,7 +2,7 @@
 import * as esbuild from "esbuild";
 
 // `node build.mjs heads grid` builds these alone.
-const panels = ["compare", "cross", "explorer", "grid", "heads", "querykey", "training"];
+const panels = ["compare", "cross", "explorer", "flow", "grid", "heads", "querykey", "training"];
 const named = process.argv.slice(2).filter((name) => !name.startsWith("--"));
 const chosen = named.length ? named : panels;
 

@@ -8,8 +8,9 @@ import pkgutil
 from collections.abc import Iterator
 
 from attn_widgets import panels
+from attn_widgets.panels.cross import CrossPanel
 from attn_widgets.panels.stepping import SteppingPanel
-from tests.panel_traces import causal_trace
+from tests.panel_traces import WORDS, both_kinds, causal_trace
 
 
 def _found() -> Iterator[type[SteppingPanel]]:
@@ -23,11 +24,16 @@ def _found() -> Iterator[type[SteppingPanel]]:
 PANELS = tuple(sorted(_found(), key=lambda panel: panel.__name__))
 
 
-def make(panel: type[SteppingPanel], **options: object) -> SteppingPanel:
+def make(panel: type[SteppingPanel], tokens: tuple[str, ...] = WORDS, **options: object) -> SteppingPanel:
     """Make a panel of small traces: one, or as many as it compares."""
     needed = [
         parameter
         for parameter in inspect.signature(panel).parameters.values()
         if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
-    return panel(*(causal_trace(seed=seed) for seed in range(len(needed))), **options)
+    traces = (
+        [both_kinds()]
+        if panel is CrossPanel
+        else [causal_trace(seed=seed, tokens=tokens) for seed in range(len(needed))]
+    )
+    return panel(*traces, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,22 @@ def causal_trace(layers: int = 2, heads: int = 4, tokens: tuple[str, ...] = WORD
     trace = AttentionTrace.from_arrays(weights.astype(np.float32), tokens=tokens, mask=mask)
     predictions = Predictions((*tokens[1:], "‹end›"), np.linspace(0.1, 1, count, dtype=np.float32))
     return AttentionTrace(trace.blocks, predictions, {})
+
+
+def both_kinds(layers: int = 2, heads: int = 4) -> AttentionTrace:
+    """Encoder, decoder and cross attention of an encoder-decoder that translates six words into seven."""
+    source = ("I", "love", "to", "eat", "pizza", "‹end›")
+    target = ("‹start›", "j'", "aime", "manger", "de", "la", "pizza")
+    rng = np.random.default_rng(3)
+    blocks = []
+    for kind, rows, columns in (("encoder", source, source), ("decoder", target, target), ("cross", target, source)):
+        mask = np.tril(np.ones((len(rows), len(columns)), bool)) if kind == "decoder" else None
+        weights = np.exp(rng.normal(size=(layers, heads, len(rows), len(columns)), scale=2))
+        weights = weights if mask is None else np.where(mask, weights, 0)
+        weights = (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
+        made = AttentionTrace.from_arrays(weights, tokens=rows, key_tokens=columns, mask=mask, kind=kind)  # type: ignore[arg-type]
+        blocks += [replace(block, layer=len(blocks) + i) for i, block in enumerate(made.blocks)]
+    return AttentionTrace(tuple(blocks))
 
 
 class Wire:

@@ -106,7 +106,7 @@ def test_moments_are_of_one_held_out_pair(run: Run) -> None:
 
 def test_the_panel_draws_it_with_switches(run: Run) -> None:
     panel = attn_widgets.view("4 July 1976", run=run)
-    assert repr(panel).startswith("HeadPanel(layers=")
+    assert repr(panel).startswith("Explorer(layers=")
     assert panel._spec["ablate"]
     assert panel._spec["frames"][-1]["blocks"][-1]["kind"] == "cross"
 

@@ -66,8 +66,9 @@ def test_it_takes_at_most_three_tenths_of_a_second(code: str, tmp_path: Path) ->
 def test_lazy_names_are_all_there(tmp_path: Path) -> None:
     code = "import attn_widgets as a; print(*(getattr(a, name).__name__ for name in a.__all__))"
     assert child(code, tmp_path).split() == [
-        "AttentionTrace", "AttnError", "Comparison", "Generation", "HeadPanel", "Run", "TrainingPanel",
-        "compare", "generate", "last_run", "train", "view",
+        "AttentionTrace", "AttnError", "ComparePanel", "Comparison", "CrossPanel", "Explorer", "FlowPanel",
+        "Generation", "GridPanel", "HeadPanel", "QueryKeyPanel", "Run", "Traces", "TrainingPanel", "compare",
+        "generate", "last_run", "train", "view",
     ]  # fmt: skip
 
 
