@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from attn_widgets.errors import ConfigError
+from attn_widgets.panels import spreads
+from attn_widgets.panels.explorer import Explorer
 from attn_widgets.panels.heads import HeadPanel
 from attn_widgets.panels.spreads import SpreadAnswers, spread_bytes, spread_spec
 from attn_widgets.trace import AttentionTrace, Traces
@@ -48,3 +52,40 @@ def test_a_row_is_answered_and_one_text_has_none(mean: AttentionTrace) -> None:
         ask(mean, query=3)
     with pytest.raises(ConfigError, match="this trace is of one text"):
         ask(causal_trace())
+
+
+@pytest.mark.parametrize("kind", [HeadPanel, Explorer])
+def test_a_panel_sends_n_and_spreads_with_its_heads(mean: AttentionTrace, kind: type[HeadPanel]) -> None:
+    panel = kind(mean)
+    assert panel._spec["spread"] == [{"n": 2, "align": "position"}]
+    assert panel._spreads == spread_bytes(mean, range(8))
+    assert "spread" in panel.answers()
+    assert kind(causal_trace())._spec["spread"] == [None]
+    assert kind(causal_trace())._spreads == b""
+
+
+def test_only_moments_that_are_means_have_spreads(mean: AttentionTrace) -> None:
+    one = causal_trace(tokens=("a", "b", "c"))
+    panel = HeadPanel(mean, moments=[(5, one)])
+    assert panel._spec["spread"] == [None, {"n": 2, "align": "position"}]
+    assert panel._spreads == spread_bytes(mean, range(8))
+
+
+def test_many_spreads_stay_in_the_kernel(mean: AttentionTrace, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(spread_bytes(mean, range(8)))
+    monkeypatch.setattr(spreads, "MOST", size)
+    assert len(HeadPanel(mean)._spreads) == size
+    monkeypatch.setattr(spreads, "MOST", size - 1)
+    assert HeadPanel(mean)._spreads == b""
+
+
+@pytest.mark.parametrize("kind", [HeadPanel, Explorer])
+def test_a_page_does_without_spreads_before_it_is_too_large(
+    mean: AttentionTrace, kind: type[HeadPanel], tmp_path: Path
+) -> None:
+    panel = kind(mean)
+    packed = panel._frames.pack(panel._frames.everything())
+    whole, less = (len(panel._written(each, "").encode()) for each in (packed, replace(packed, spreads=b"")))
+    assert whole - less >= 4 * len(packed.spreads) // 3
+    assert len(panel.to_html(tmp_path / "page.html", budget=whole - 1).read_bytes()) == less
+    assert len(panel.to_html(tmp_path / "page.html", budget=whole).read_bytes()) == whole

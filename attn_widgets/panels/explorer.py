@@ -92,6 +92,4 @@ class Explorer(HeadPanel):
     def _written(self, packed: Packed, note: str, pictures: Overviews | None = None) -> str:
         besides, data = self._besides(MOST_VECTORS)
         spec = {**self._describe(packed.frames, live=False, note=note, pictures=pictures), **besides}
-        codes = b"" if pictures is None else pictures.codes
-        sent = {"_weights": packed.weights, "_states": packed.states, "_pictures": codes}
-        return self._page("explorer.js", spec, {**sent, **data})
+        return self._page("explorer.js", spec, {**self._buffers(packed, pictures), **data})

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from attn_widgets.errors import ConfigError
-from attn_widgets.panels import wire
+from attn_widgets.panels import spreads, wire
 from attn_widgets.trace import AttentionTrace, Block
 
 MOST_MOMENTS = 8
@@ -17,11 +17,12 @@ MOST_MOMENTS = 8
 
 @dataclass(frozen=True)
 class Packed:
-    """Frames ready to be sent: their description, and the weights and states of the heads that go with them."""
+    """Frames ready to be sent: their description, and what goes with them of the chosen heads."""
 
     frames: list[dict[str, Any]]
     weights: bytes
     states: bytes
+    spreads: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class Frames:
                     "resting": packed.resting,
                 }
             )
-        return Packed(specs, b"".join(weights), b"".join(states))
+        return Packed(specs, b"".join(weights), b"".join(states), spreads.sent_with(self.traces, chosen))
 
 
 def _shape(trace: AttentionTrace) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -16,6 +17,7 @@ from attn_widgets.panels.base import STATIC, Answer, Checked, PanelError
 from attn_widgets.panels.frames import Packed
 from attn_widgets.panels.looking import LookingPanel
 from attn_widgets.panels.overviews import Overviews, is_large, overviews, size_of
+from attn_widgets.panels.spreads import SpreadAnswers, spread_spec
 from attn_widgets.trace import AttentionTrace, Predictions, head_name
 
 WHOLE = 2 << 20
@@ -82,6 +84,7 @@ class HeadPanel(LookingPanel):
     ablated = Checked(False).tag(sync=True)
     _weights = traitlets.Bytes().tag(sync=True)
     _states = traitlets.Bytes().tag(sync=True)
+    _spreads = traitlets.Bytes().tag(sync=True)
     _pictures = traitlets.Bytes().tag(sync=True)
 
     def __init__(
@@ -102,9 +105,16 @@ class HeadPanel(LookingPanel):
         chosen, large = self._sent_first()
         packed, pictures = self._frames.pack(chosen), overviews(self.trace, self._frames.last, large)
         spec = self._describe(packed.frames, live=True, pictures=pictures)
+        return {"_spec": spec, **self._buffers(packed, pictures)}
+
+    def _buffers(self, packed: Packed, pictures: Overviews | None) -> dict[str, bytes]:
+        """Bytes that go with a description, by trait."""
         return {
-            "_spec": spec, "_weights": packed.weights, "_states": packed.states, "_pictures": pictures.codes,
-        }  # fmt: skip
+            "_weights": packed.weights,
+            "_states": packed.states,
+            "_spreads": packed.spreads,
+            "_pictures": b"" if pictures is None else pictures.codes,
+        }
 
     def _sent_first(self) -> tuple[list[list[int]], list[tuple[int, int]]]:
         """Choose what is sent with the panel: all heads of a small trace, else the one on show, perhaps a picture."""
@@ -126,15 +136,17 @@ class HeadPanel(LookingPanel):
     ) -> dict[str, Any]:
         return {
             **super()._describe(frames, live=live, note=note),
+            "spread": [spread_spec(trace) for trace in self._frames.traces],
             "pictures": [] if pictures is None else pictures.spec,
             "ablate": self._ablate is not None if live else bool(self._ablations),
             "ablations": self._ablations.copy(),
         }
 
     def answers(self) -> Mapping[str, Callable[[dict[str, Any]], Answer]]:
-        """Name what the page may ask besides: a head, a ranking of heads, a head switched off."""
+        """Name what the page may ask besides: a head, its spread, a ranking of heads, a head switched off."""
         return {
             **super().answers(),
+            **SpreadAnswers(self._frames.traces, self._asked).answers(),
             "head": self._answer_head,
             "find": self._answer_find,
             "ablate": self._answer_ablate,
@@ -208,7 +220,11 @@ class HeadPanel(LookingPanel):
             return self._write_pictures(path, room, budget)
         if not any(chosen):
             raise PanelError(f"budget={budget} does not hold one head; the page needs at least {fixed} bytes besides")
-        return export.write_page(path, self._written(self._frames.pack(chosen), self._left_out(chosen, budget)))
+        packed, note = self._frames.pack(chosen), self._left_out(chosen, budget)
+        page = self._written(packed, note)
+        if packed.spreads and len(page.encode()) > budget:
+            page = self._written(replace(packed, spreads=b""), note)
+        return export.write_page(path, page)
 
     def _write_pictures(self, path: str | os.PathLike[str], room: int, budget: int) -> Path:
         """Write a page with pictures of as many heads as there is room for, the nearest layers first."""
@@ -229,8 +245,7 @@ class HeadPanel(LookingPanel):
 
     def _written(self, packed: Packed, note: str, pictures: Overviews | None = None) -> str:
         spec = self._describe(packed.frames, live=False, note=note, pictures=pictures)
-        codes = b"" if pictures is None else pictures.codes
-        return self._page("heads.js", spec, {"_weights": packed.weights, "_states": packed.states, "_pictures": codes})
+        return self._page("heads.js", spec, self._buffers(packed, pictures))
 
     def _left_out(self, chosen: Sequence[Sequence[int]], budget: int) -> str:
         """One line that says what a page does without."""

@@ -17,6 +17,9 @@ from attn_widgets.panels import wire
 from attn_widgets.panels.base import Answer, PanelError
 from attn_widgets.trace import AttentionTrace
 
+MOST = 512 << 10
+"""Spreads up to this many bytes go with the heads; beyond, the page asks for a row at a time."""
+
 
 def spread_spec(trace: AttentionTrace) -> dict[str, Any] | None:
     """Say of how many texts a trace is the mean, and how they were aligned; None for one text."""
@@ -29,6 +32,20 @@ def spread_bytes(trace: AttentionTrace, numbers: Sequence[int]) -> bytes:
     """Write the spreads and counts of heads, numbered as `wire.pack_frame` counts them; b'' for one text."""
     heads = list(wire.each_head(trace))
     return b"".join(data for number in numbers for data in _packed(trace, *heads[number], slice(None)))
+
+
+def sent_with(traces: Sequence[AttentionTrace], chosen: Sequence[Sequence[int]]) -> bytes:
+    """Write the spreads of the heads that are sent of each trace, trace after trace; b'' where they are too many."""
+    means = [(trace, numbers) for trace, numbers in zip(traces, chosen, strict=True) if spread_spec(trace)]
+    if sum(_size(trace, numbers) for trace, numbers in means) > MOST:
+        return b""
+    return b"".join(spread_bytes(trace, numbers) for trace, numbers in means)
+
+
+def _size(trace: AttentionTrace, numbers: Sequence[int]) -> int:
+    """Count the bytes that `spread_bytes` would write."""
+    blocks = [block for block in trace.blocks for _ in range(block.record.heads)]
+    return sum(8 * len(blocks[number].query_tokens) * len(blocks[number].key_tokens) for number in numbers)
 
 
 def _packed(trace: AttentionTrace, layer: int, head: int, queries: slice | int) -> list[bytes]:

@@ -1,5 +1,6 @@
 /** The traits of `HeadPanel` (attn_widgets/panels/heads.py) and what their values mean. */
 
+import type { SpreadSpec } from "./spread.ts";
 import type { About } from "./xml.ts";
 
 /** One layer's attention; `queries` and `keys` are numbers of token lists. */
@@ -46,6 +47,8 @@ export interface Spec {
   /** Where each frame comes from: model's hash, run, text, version. */
   about?: About[];
   frames: Frame[];
+  /** Of each frame that is a mean of texts. */
+  spread?: (SpreadSpec | null)[];
   /** Whether there is a kernel to ask. */
   live: boolean;
   /** Whether heads can be switched off. */
@@ -80,6 +83,7 @@ export interface HeadModel {
   _weights: DataView;
   _states: DataView;
   _pictures?: DataView;
+  _spreads?: DataView;
   _snapshot: string;
 }
 

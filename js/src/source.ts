@@ -3,6 +3,7 @@
 import type { AnyModel } from "@anywidget/types";
 import { Link, type Reply } from "./link.ts";
 import { type Ablation, assert, type HeadModel, headName, type Spec } from "./model.ts";
+import { Spreads } from "./spread.ts";
 import { bytes, decodeFrames, floats, type Found, type Head, type Place, rankHeads, tokensOf } from "./wire.ts";
 
 type Model = AnyModel<HeadModel>;
@@ -12,17 +13,19 @@ const KEPT = 96 << 20;
 
 export class Source {
   readonly spec: Spec;
+  readonly spreads: Spreads;
   #link: Link;
   #sent: Map<Place, Head>;
   #pictures: DataView | undefined;
   #asked = new Map<string, Head>();
   #waiting = new Map<string, Promise<Head>>();
 
-  /** `refused` is told what the kernel would not take from this page. */
-  constructor(model: Model, signal: AbortSignal, refused: (reason: string) => void) {
+  /** `refused` is told what the kernel would not take from this page; `came` is called when a spread came. */
+  constructor(model: Model, signal: AbortSignal, refused: (reason: string) => void, came: () => void) {
     this.spec = model.get("_spec");
     this.#link = new Link(model, this.spec.live, signal, refused);
     this.#pictures = model.get("_pictures");
+    this.spreads = new Spreads(this.spec.frames, this.spec.spread ?? [], model.get("_spreads") ?? null, this.#link, came);
     this.#sent = decodeFrames(this.spec.frames, model.get("_weights"), model.get("_states"));
   }
 

@@ -2,6 +2,9 @@
 
 import type { Link } from "./link.ts";
 import { assert, type Frame } from "./model.ts";
+import { isMasked, rankKeys } from "./readout.ts";
+import type { Scene } from "./scene.ts";
+import type { State } from "./state.ts";
 import { digits } from "./text.ts";
 import { floats, tokensOf } from "./wire.ts";
 
@@ -25,6 +28,17 @@ export function spreadWords({ n }: SpreadSpec, cell: CellSpread | null): string 
   return `mean of ${here}${Number.isNaN(cell.sd) ? "" : `, sd ${digits(cell.sd)}`}`;
 }
 
+/** What is said of a place on show, or of the strongest in its row; of what is no weight of one head and two tokens, n alone. */
+export function spreadAt(spreads: Spreads, state: State, scene: Scene | null, row: number | null, column: number | null): string {
+  const head = scene?.picture.head;
+  if (!scene || !head || row === null) return "";
+  const { rows, columns } = scene;
+  const place = column ?? (spreads.knows(state.moment) ? rankKeys(head, row)[0]?.key : undefined);
+  const alone = ({ starts, stops }: Scene["rows"], at: number): boolean => stops[at]! - starts[at]! === 1;
+  const plain = !state.mean && state.value === "weight" && place !== undefined && !isMasked(head, row, place) && alone(rows, row) && alone(columns, place);
+  return spreads.words(state.moment, state.layer, state.head, rows.starts[row] ?? 0, plain ? (columns.starts[place] ?? null) : null);
+}
+
 interface Row {
   sd: Float32Array;
   counts: Uint32Array;
@@ -34,21 +48,22 @@ interface Row {
 export class Spreads {
   #frames: Frame[];
   #specs: (SpreadSpec | null)[];
-  #data: DataView;
+  #data: DataView | null;
   #link: Link;
   #came: () => void;
   /** Where the spreads of a head begin in the bytes. */
   #at = new Map<string, number>();
   #rows = new Map<string, Row | null>();
 
-  /** `specs` has one entry a frame; `came` is called when a row came. */
-  constructor(frames: Frame[], specs: (SpreadSpec | null)[], data: DataView, link: Link, came: () => void) {
+  /** `specs` has one entry a frame; `data` may be left out for its size; `came` is called when a row came. */
+  constructor(frames: Frame[], specs: (SpreadSpec | null)[], data: DataView | null, link: Link, came: () => void) {
     this.#frames = frames;
     this.#specs = specs;
     this.#data = data;
     this.#link = link;
     this.#came = came;
     let at = 0;
+    if (!data?.byteLength) return;
     frames.forEach((frame, moment) => {
       if (!specs[moment]) return;
       const sent = new Set(frame.sent);
@@ -61,6 +76,11 @@ export class Spreads {
         }
       });
     });
+  }
+
+  /** Whether a frame is a mean. */
+  knows(moment: number): boolean {
+    return Boolean(this.#specs[moment]);
   }
 
   /** What is said of a cell of one head; '' where the frame is of one text. */
@@ -80,7 +100,7 @@ export class Spreads {
     assert(frame && block, `there is no layer ${layer} at moment ${moment}`);
     const keys = tokensOf(frame, block.keys).length;
     const at = this.#at.get(place);
-    if (at !== undefined) {
+    if (at !== undefined && this.#data) {
       const cells = tokensOf(frame, block.queries).length * keys;
       return readRow(this.#data, at + 4 * query * keys, at + 4 * (cells + query * keys), keys);
     }

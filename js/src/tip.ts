@@ -1,10 +1,11 @@
 /** The tip at the pointer: whole tokens and the exact number of a cell. */
 
 import { say } from "./dom.ts";
+import type { Picture } from "./figure.ts";
 import type { Hit } from "./geometry.ts";
+import { within } from "./projector.ts";
 import { cellText } from "./table.ts";
 import { shorten } from "./text.ts";
-import type { Head } from "./wire.ts";
 
 const LONGEST = 300;
 
@@ -17,17 +18,17 @@ export class Tip {
     this.#root = root;
   }
 
-  show(event: MouseEvent, { row, column }: Hit, rows: string[], columns: string[], head: Head | null): void {
+  /** `more` is said of a cell besides. */
+  show(event: MouseEvent, { row, column }: Hit, { rows, columns, head }: Picture, more: string): void {
     const tokens = [row === null ? null : rows[row], column === null ? null : columns[column]];
     const named = tokens.filter((token) => token != null).map((token) => shorten(token, LONGEST));
     if (!named.length) return this.hide();
-    const value = head && row !== null && column !== null ? `  ${cellText(head, row, column)}` : "";
+    const value = head && row !== null && column !== null ? `  ${[cellText(head, row, column), more].filter(Boolean).join(" · ")}` : "";
     say(this.#node, named.join(" → ") + value);
     this.#node.hidden = false;
-    const box = this.#root.getBoundingClientRect();
-    const left = event.clientX - box.left + 14;
-    this.#node.style.left = `${Math.max(0, Math.min(left, box.width - this.#node.offsetWidth - 8))}px`;
-    this.#node.style.top = `${event.clientY - box.top + 18}px`;
+    const { x, y } = within(this.#root, event);
+    this.#node.style.left = `${Math.max(0, Math.min(x + 14, this.#root.offsetWidth - this.#node.offsetWidth - 8))}px`;
+    this.#node.style.top = `${y + 18}px`;
   }
 
   hide(): void {

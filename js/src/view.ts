@@ -17,6 +17,7 @@ import { makeScene, type Scene, Sorted, toTokens } from "./scene.ts";
 import { action, type Action, click, NOTHING, perform, type Selection } from "./selection.ts";
 import { showing } from "./showing.ts";
 import { Source } from "./source.ts";
+import { spreadAt } from "./spread.ts";
 import { type Axes, axesOf, goTo, nameOf, nextHead, readState, saveState, type State, TRAITS } from "./state.ts";
 import { makeTable } from "./table.ts";
 import { quoted } from "./text.ts";
@@ -48,7 +49,7 @@ export class View {
   constructor(model: AnyModel<HeadModel>, signal: AbortSignal) {
     this.#model = model;
     this.#signal = signal;
-    this.#source = new Source(model, signal, (reason) => this.#fail(reason));
+    this.#source = new Source(model, signal, (reason) => this.#fail(reason), () => this.#redraw.soon());
     this.#answers = new Answers(this.#source, () => this.#redraw.soon(), (reason) => this.#fail(reason));
     const { spec } = this.#source;
     this.#players = {
@@ -183,17 +184,16 @@ export class View {
     const parts = this.#parts;
     const name = nameOf(state);
     const missing = this.#source.waits ? "waiting for the kernel…" : "not here";
-    const shown = describe(name, picture, missing);
+    const spread = spreadAt(this.#source.spreads, state, this.#scene, picture.row, picture.column);
+    const shown = [describe(name, picture, missing), spread].filter(Boolean).join(" · ");
     say(parts.name, name);
     say(parts.text, [axes.kind && `${axes.kind} attention`, this.#source.spec.title].filter(Boolean).join(" · "));
     say(parts.say, shown.slice(name.length + 2));
     parts.say.title = shown;
-    const size = `${picture.rows.length} rows by ${picture.columns.length} columns`;
-    parts.figure.canvas.setAttribute("aria-label", `${name}: heatmap of ${size}. ${shown}`);
+    parts.figure.canvas.setAttribute("aria-label", `${name}: heatmap of ${picture.rows.length} rows by ${picture.columns.length} columns. ${shown}`);
     // Read out what was stepped to or locked, not everything the pointer passes.
     if (this.#hover === NOWHERE) say(parts.live, shown);
-    const { figure } = parts;
-    if (this.#theme) parts.legend.set(this.#theme, reading(state, picture, figure.step, this.#pan.whole), picture.head);
+    if (this.#theme) parts.legend.set(this.#theme, reading(state, picture, parts.figure.step, this.#pan.whole), picture.head);
   }
 
   #showRankings(state: State, picture: Picture, theme: Theme): void {
@@ -242,8 +242,8 @@ export class View {
       this.#hover = hit.row === null && hit.column === null ? NOWHERE : hit;
       this.#redraw.soon();
     }
-    const picture = this.#scene?.picture;
-    if (picture) this.#tip.show(event, hit, picture.rows, picture.columns, picture.head);
+    const scene = this.#scene;
+    if (scene) this.#tip.show(event, hit, scene.picture, hit.column === null ? "" : spreadAt(this.#source.spreads, this.#state, scene, hit.row, hit.column));
   }
 
   #unpoint(): void {
