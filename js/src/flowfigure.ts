@@ -40,7 +40,12 @@ export class FlowFigure {
     size(this.canvas, layout.width, layout.height, ratio);
     this.canvas.dataset["cells"] = [layout.x, layout.y, layout.pitch, layout.cellHeight].join(" ");
     const context = this.#context;
-    if (!context) return;
+    if (context) this.paint(context, picture, layout, theme, ratio);
+  }
+
+  /** Paint into any context: the panel's own, a larger one, or one that records. */
+  paint(context: CanvasRenderingContext2D, picture: FlowPicture, layout: FlowLayout, theme: Theme, ratio: number): void {
+    const { path } = picture;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, layout.width, layout.height);
     context.textBaseline = "middle";

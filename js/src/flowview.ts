@@ -3,27 +3,26 @@
 import type { AnyModel } from "@anywidget/types";
 import { Stepper, Toggle } from "./controls.ts";
 import { h, say } from "./dom.ts";
-import { FlowFigure } from "./flowfigure.ts";
+import { FlowFigure, type FlowPicture } from "./flowfigure.ts";
+import { flowMove } from "./flowkeys.ts";
 import { type FlowHit, hitFlow } from "./flowlayout.ts";
+import { flowShowing } from "./flowshowing.ts";
 import { type FlowModel, FlowSource, HEADS, METHODS, type Path, type Wanted } from "./flowsource.ts";
 import { flowTable } from "./flowtable.ts";
-import { columnName, entries, foot, hitText, nameOf, placeOf, rank, sentence, wayOf } from "./flowwords.ts";
+import { columnName, entries, foot, HELP, hitText, nameOf, placeOf, rank, READING, sentence, wayOf } from "./flowwords.ts";
 import { Legend } from "./legend.ts";
 import { Ranking } from "./list.ts";
 import { Player } from "./player.ts";
+import { pixelRatio, within } from "./projector.ts";
 import { innerWidth, Redraw } from "./redraw.ts";
-import { action, type Action, NOTHING } from "./selection.ts";
+import { action, type Action } from "./selection.ts";
 import { Shell } from "./shell.ts";
 import { type Axes, axesOf, goTo, readState, type State, TRAITS } from "./state.ts";
 import { quoted } from "./text.ts";
 import { readTheme, type Theme } from "./theme.ts";
+import { showTip } from "./tip.ts";
+import { type Showing, Tools } from "./tools.ts";
 
-const HELP =
-  "Path of attention. Up and down arrow keys step layers, left and right too unless one head is followed, then heads; Home and End " +
-  "go to the first and last layer; with Shift up and down choose the token, left and right the marked one; Escape lets go; Space plays.";
-const READING =
-  "Read from right to left: the token at the output of the last layer draws on tokens layer by layer, down to the input. " +
-  "A line is as wide as its share of the whole; cells are coloured by share.";
 const SIDE = 268;
 const MOST = 128;
 
@@ -46,6 +45,7 @@ export class FlowView {
   readonly #redraw: Redraw;
   #theme: Theme | null = null;
   #path: Path | null = null;
+  #picture: FlowPicture | null = null;
   #ranked: number[] = [];
   #hover: FlowHit | null = null;
   #tabled: Path | null = null;
@@ -67,7 +67,7 @@ export class FlowView {
     const names = { mean: "Mean of heads", max: "Maximum", head: "One head" };
     this.#heads = HEADS.map((heads) => new Toggle(names[heads], signal, () => this.#set({ heads })));
     this.#play = new Toggle("Play", signal, (on) => this.#playing(on));
-    this.#assemble();
+    this.#assemble(signal);
     const { root } = this.#shell;
     const traits = [...TRAITS, "method", "heads", "edges", "least"];
     this.#redraw = new Redraw(model, traits, [root, this.#figure.canvas], signal, () => this.#update(), () => {
@@ -84,8 +84,8 @@ export class FlowView {
     return readState(this.#model);
   }
 
-  #assemble(): void {
-    const { controls, figure, legend, side, table } = this.#shell;
+  #assemble(signal: AbortSignal): void {
+    const { root, controls, figure, legend, side, table } = this.#shell;
     const { layer, head, query, edges, moment } = this.#steppers;
     const group = (name: string, toggles: Toggle[]): HTMLElement =>
       h("div", { class: "attn-flow-group", role: "group", "aria-label": name }, ...toggles.map((toggle) => toggle.node));
@@ -94,8 +94,9 @@ export class FlowView {
     this.#figure.canvas.setAttribute("role", "img");
     figure.append(this.#figure.canvas, this.#refusal);
     side.append(this.#ranking.node);
-    table.node.classList.add("attn-last");
-    this.#legend.keys.append(table.node);
+    const tools = new Tools({ root, showing: () => this.#showing(), enlarged: () => this.#redraw.soon() }, signal);
+    tools.node.append(table.node);
+    this.#legend.keys.append(tools.node);
     legend.append(this.#legend.node);
   }
 
@@ -174,7 +175,7 @@ export class FlowView {
     const width = innerWidth(this.#shell.root);
     const stacked = width < 720;
     this.#shell.body.dataset["stacked"] = String(stacked);
-    const picture = {
+    this.#picture = {
       path,
       tokens: axes.columns,
       query: wanted.query,
@@ -184,7 +185,13 @@ export class FlowView {
       least: this.#model.get("least"),
       hover: this.#hover,
     };
-    this.#figure.draw(picture, stacked ? width : width - SIDE, theme, window.devicePixelRatio || 1);
+    this.#figure.draw(this.#picture, stacked ? width : width - SIDE, theme, pixelRatio(this.#shell.root));
+  }
+
+  /** What is copied and saved; null while it is not here. */
+  #showing(): Showing | null {
+    if (!this.#path || !this.#picture || !this.#theme) return null;
+    return flowShowing(this.#source.spec, this.#wanted(this.#state), { ...this.#picture, hover: null }, this.#figure, this.#theme);
   }
 
   #showControls(state: State, axes: Axes, wanted: Wanted): void {
@@ -232,8 +239,8 @@ export class FlowView {
   #at(event: MouseEvent): FlowHit | null {
     const { layout } = this.#figure;
     if (!layout || !this.#path || event.target !== this.#figure.canvas) return null;
-    const box = this.#figure.canvas.getBoundingClientRect();
-    return hitFlow(layout, this.#path, this.#model.get("edges"), this.#model.get("least"), event.clientX - box.left, event.clientY - box.top);
+    const { x, y } = within(this.#figure.canvas, event);
+    return hitFlow(layout, this.#path, this.#model.get("edges"), this.#model.get("least"), x, y);
   }
 
   #pointAt(hit: FlowHit | null): void {
@@ -245,14 +252,8 @@ export class FlowView {
   #point(event: PointerEvent): void {
     const hit = this.#at(event);
     this.#pointAt(hit);
-    const { tip, root } = this.#shell;
     const { columns } = axesOf(this.#source.spec, this.#state);
-    tip.hidden = !hit;
-    if (!hit || !this.#path) return;
-    say(tip, hitText(hit, this.#path, columns));
-    const box = root.getBoundingClientRect();
-    tip.style.left = `${Math.max(0, Math.min(event.clientX - box.left + 14, box.width - tip.offsetWidth - 8))}px`;
-    tip.style.top = `${event.clientY - box.top + 18}px`;
+    showTip(this.#shell, event, hit && this.#path ? hitText(hit, this.#path, columns) : "");
   }
 
   /** A token at the output is followed; one further down is marked, and its layer stepped to. */
@@ -281,30 +282,10 @@ export class FlowView {
   }
 
   #act(wish: Action): void {
+    if (wish.do === "play") return this.#playing(!this.#player.on);
     const state = this.#state;
-    const wanted = this.#wanted(state);
-    const { frame, block, rows, columns } = axesOf(this.#source.spec, state);
-    const within = (to: number, count: number): number => Math.min(count - 1, Math.max(0, to));
-    switch (wish.do) {
-      case "play":
-        return this.#playing(!this.#player.on);
-      case "head":
-        if (wanted.heads === "head") return this.#step({ head: within(state.head + wish.by, block.heads) });
-        return this.#step({ layer: within(state.layer + wish.by, frame.blocks.length) });
-      case "layer":
-        return this.#step({ layer: within(state.layer + wish.by, frame.blocks.length) });
-      case "first":
-        return this.#step({ layer: this.#path?.layers[0] ?? 0 });
-      case "last":
-        return this.#step({ layer: this.#path?.layers.at(-1) ?? frame.blocks.length - 1 });
-      case "query":
-        return this.#set({ query: within(wanted.query + wish.by, rows.length), locked: true });
-      case "key":
-        return this.#set({ key: within(state.key === null ? (this.#ranked[0] ?? 0) : state.key + wish.by, columns.length) });
-      case "lock":
-        return this.#set(state.locked ? NOTHING : { query: wanted.query, locked: true });
-      case "unlock":
-        return this.#set(NOTHING);
-    }
+    const patch = flowMove(wish, axesOf(this.#source.spec, state), state, this.#wanted(state), this.#path, this.#ranked);
+    if ("layer" in patch || "head" in patch) this.#step(patch);
+    else this.#set(patch);
   }
 }

@@ -6,6 +6,16 @@ import { digits, quoted } from "./text.ts";
 import type { FlowHit } from "./flowlayout.ts";
 import type { Path, Wanted } from "./flowsource.ts";
 
+/** Which keys do what. */
+export const HELP =
+  "Path of attention. Up and down arrow keys step layers, left and right too unless one head is followed, then heads; Home and End " +
+  "go to the first and last layer; with Shift up and down choose the token, left and right the marked one; Escape lets go; Space plays.";
+
+/** How to read the figure. */
+export const READING =
+  "Read from right to left: the token at the output of the last layer draws on tokens layer by layer, down to the input. " +
+  "A line is as wide as its share of the whole; cells are coloured by share.";
+
 /** Tokens with a share in a column, the largest first; NaN last. */
 export function rank(shares: Float32Array): number[] {
   const found: number[] = [];

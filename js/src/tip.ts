@@ -4,6 +4,7 @@ import { say } from "./dom.ts";
 import type { Picture } from "./figure.ts";
 import type { Hit } from "./geometry.ts";
 import { within } from "./projector.ts";
+import type { Shell } from "./shell.ts";
 import { cellText } from "./table.ts";
 import { shorten } from "./text.ts";
 
@@ -26,12 +27,24 @@ export class Tip {
     const value = head && row !== null && column !== null ? `  ${[cellText(head, row, column), more].filter(Boolean).join(" · ")}` : "";
     say(this.#node, named.join(" → ") + value);
     this.#node.hidden = false;
-    const { x, y } = within(this.#root, event);
-    this.#node.style.left = `${Math.max(0, Math.min(x + 14, this.#root.offsetWidth - this.#node.offsetWidth - 8))}px`;
-    this.#node.style.top = `${y + 18}px`;
+    place(this.#node, this.#root, event);
   }
 
   hide(): void {
     this.#node.hidden = true;
   }
+}
+
+/** The tip of a panel in a shell, with these words; '' hides it. */
+export function showTip({ tip, root }: Shell, event: MouseEvent, words: string): void {
+  say(tip, words);
+  tip.hidden = !words;
+  if (words) place(tip, root, event);
+}
+
+/** Put a tip under the pointer, inside the panel. */
+function place(tip: HTMLElement, root: HTMLElement, event: MouseEvent): void {
+  const { x, y } = within(root, event);
+  tip.style.left = `${Math.max(0, Math.min(x + 14, root.offsetWidth - tip.offsetWidth - 8))}px`;
+  tip.style.top = `${y + 18}px`;
 }

@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { columnAt, endsOf, heightAt, hitFlow, layFlow, linesOf, NODE, reduceShares, tokenMiddle } from "../src/flowlayout.ts";
-import { decode, type Path } from "../src/flowsource.ts";
+import { decode, type Path, type Wanted } from "../src/flowsource.ts";
+import { flowMove } from "../src/flowkeys.ts";
+import { sharesTable } from "../src/flowshowing.ts";
+import type { Axes, State } from "../src/state.ts";
 import { columnName, foot, hitText, rank, sentence } from "../src/flowwords.ts";
 
 /** Two layers over two tokens, by hand (as in tests/test_rollout.py). */
@@ -79,5 +82,31 @@ describe("the layout", () => {
 
   it("keeps of tokens that share a cell the largest share", () => {
     expect([...reduceShares(Float32Array.of(0.1, 0.4, 0.2, Number.NaN, 0.3), 2)]).toEqual([Math.fround(0.4), Number.NaN, Math.fround(0.3)]);
+  });
+});
+
+it("shares are copied a token a row", () => {
+  const { columns, rows } = sharesTable(PATH, TOKENS);
+  expect(columns).toEqual(["the input of L0", "the input of L1", "the output of L1"]);
+  expect([...rows][1]).toEqual({ name: "pizza", cells: [0.25, 0.5, 1] });
+});
+
+describe("keys", () => {
+  const axes = { frame: { blocks: [{}, {}] }, block: { heads: 2 }, rows: TOKENS, columns: TOKENS } as unknown as Axes;
+  const state = { layer: 1, head: 0, key: null, locked: false } as State;
+  const wanted = { heads: "mean", query: 1 } as Wanted;
+  const move = (wish: Parameters<typeof flowMove>[0], to = wanted): unknown => flowMove(wish, axes, state, to, PATH, [1, 0]);
+
+  it("step layers, or heads where one is followed", () => {
+    expect(move({ do: "head", by: -1 })).toEqual({ layer: 0 });
+    expect(move({ do: "head", by: 1 }, { ...wanted, heads: "head" })).toEqual({ head: 1 });
+    expect(move({ do: "layer", by: 1 })).toEqual({ layer: 1 });
+    expect(move({ do: "first" })).toEqual({ layer: 0 });
+  });
+
+  it("choose and mark tokens", () => {
+    expect(move({ do: "query", by: -1 })).toEqual({ query: 0, locked: true });
+    expect(move({ do: "key", by: 1 })).toEqual({ key: 1 });
+    expect(move({ do: "lock" })).toEqual({ query: 1, locked: true });
   });
 });
