@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 from typing import Any
@@ -152,3 +153,15 @@ def test_a_page_of_a_long_text_keeps_pictures_of_as_many_heads_as_it_holds(
 def test_overviews_are_never_larger_than_a_tile() -> None:
     assert [step_of(n, 7) for n in (1, 512, 513, 1024, 4096)] == [1, 1, 2, 2, 8]
     assert size_of(4096, 4096) == SIDE * SIDE
+
+
+def test_the_static_picture_shows_what_the_lens_shows() -> None:
+    panel = HeadPanel(causal_trace(), mean=True, how="max", over="all", top=2, title="two of each row")
+    html = panel.snapshot()
+    assert "max of all heads as a table" in html
+    drawing = base64.b64decode(re.search(r"base64,([^\"]+)", html)[1]).decode()  # type: ignore[index]
+    assert "Of each row the 2 strongest are shown." in drawing
+
+
+def test_scores_of_a_mean_leave_the_static_picture_of_the_mean() -> None:
+    assert "L0 mean as a table" in HeadPanel(causal_trace(), mean=True, value="score").snapshot()

@@ -39,12 +39,17 @@ class Reading:
 
 def draw(matrix: Matrix, lens: Lens, reading: Reading) -> str:
     """Draw a matrix alone, as a whole SVG on a light ground."""
+    return figures.matrix_figure(shown(matrix, lens, reading))
+
+
+def shown(matrix: Matrix, lens: Lens, reading: Reading) -> figures.Matrix:
+    """Compute what is drawn; of a large matrix the maxima over squares of cells."""
     rows, columns = matrix.shape
     first = max(0, rows - reading.last) if reading.last else 0
     factor = max(1, -(-max(rows - first, columns) // figures.LARGEST))
     weights, states = _reduced(matrix, first, factor)
     scale = tiles.scale_of(matrix, lens.value)
-    shown = figures.Matrix(
+    seen = figures.Matrix(
         rows=matrix.rows.tokens[first:],
         columns=matrix.columns.tokens,
         weights=weights,
@@ -58,8 +63,8 @@ def draw(matrix: Matrix, lens: Lens, reading: Reading) -> str:
         notes=_notes(lens, reading),
     )
     if reading.by_weight and factor == 1 and weights.size:
-        shown = _sorted(shown, _place(matrix.rows, reading.row) - first)
-    return figures.matrix_figure(shown)
+        seen = _sorted(seen, _place(matrix.rows, reading.row) - first)
+    return seen
 
 
 def _reduced(matrix: Matrix, first: int, factor: int) -> Cells:

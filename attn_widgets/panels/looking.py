@@ -126,9 +126,11 @@ class LookingPanel(SteppingPanel):
 
     def figure(self) -> str:
         """Draw what `save` writes, as one SVG on a light ground: the matrix on show, alone, as it is on show."""
+        return lens_figure.draw(self.matrix(), self.lens, self._reading())
+
+    def _reading(self) -> lens_figure.Reading:
         predictions = self._frames.traces[self.moment].predictions_of(self.layer)
-        reading = lens_figure.Reading(self.matrix_name, self.title, self.query, self.by_weight, self.last, predictions)
-        return lens_figure.draw(self.matrix(), self.lens, reading)
+        return lens_figure.Reading(self.matrix_name, self.title, self.query, self.by_weight, self.last, predictions)
 
     def provenance(self) -> dict[str, str | int | float]:
         """Say what is on show and where it comes from, and what was made of it."""

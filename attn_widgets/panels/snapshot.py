@@ -17,13 +17,15 @@ MOST_LINES = 64
 _THUMBNAIL = 58
 
 
-def heads_html(trace: AttentionTrace, layer: int, head: int | None, ident: str, title: str = "") -> str:
+def heads_html(
+    trace: AttentionTrace, layer: int, head: int | None, ident: str, title: str = "", matrix: Matrix | None = None
+) -> str:
     """Write a figure with one head large, all heads small, and a table of what each row looks at most.
 
-    Without a `head` the large one is the mean over the layer's heads. `ident` becomes the figure's id, by which the
-    live view hides it.
+    Without a `head` the large one is the mean over the layer's heads, or `matrix` where it is given. `ident` becomes
+    the figure's id, by which the live view hides it.
     """
-    matrix = head_matrix(trace, layer, head, title)
+    matrix = matrix or head_matrix(trace, layer, head, title)
     main, width, height = draw_matrix(matrix)
     small, small_width, small_height = _thumbnails(trace, (layer, head))
     gap = 36 if small else 0
