@@ -11,7 +11,7 @@ from typing import Any
 import traitlets
 
 from attn_widgets.errors import AttnError
-from attn_widgets.panels import compare_figure, export, pairs, wire
+from attn_widgets.panels import compare_figure, export, pairs, saving, wire
 from attn_widgets.panels.base import STATIC, Answer, PanelError
 from attn_widgets.panels.stepping import SteppingPanel
 from attn_widgets.trace import AttentionTrace
@@ -131,6 +131,7 @@ class ComparePanel(SteppingPanel):
         ]
         return {
             "title": wire.visible_line(self.title),
+            "about": [saving.origin(trace) for trace in (self.left, self.right)],
             "names": [wire.visible_line(name) for name in self.names],
             "axes": [pairs.axis_spec(alignment) for alignment in axes],
             "blocks": blocks,

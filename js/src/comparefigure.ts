@@ -4,6 +4,7 @@ import { diverging, inkOn, signedLevel } from "./colours.ts";
 import { type Axis, reduce } from "./comparemodel.ts";
 import { clamp, columnMiddle, hit, type Hit, type Layout, rowMiddle } from "./geometry.ts";
 import { paintMatrix } from "./heatmap.ts";
+import { within } from "./projector.ts";
 import { fit } from "./text.ts";
 import type { Theme } from "./theme.ts";
 import { type Head, VALUE } from "./wire.ts";
@@ -33,18 +34,26 @@ export interface Sheet {
   labelled: boolean;
 }
 
+/** What the left, the right, and the two together lack. */
+export const missingOf = (rows: Axis, columns: Axis): Sheet["missing"][] => [
+  { rows: rows.rightOnly, columns: columns.rightOnly },
+  { rows: rows.leftOnly, columns: columns.leftOnly },
+  { rows: [...rows.leftOnly, ...rows.rightOnly], columns: [...columns.leftOnly, ...columns.rightOnly] },
+];
+
 export class Matrix {
   readonly canvas = document.createElement("canvas");
   /** How many cells a side each drawn cell stands for. */
   step = 1;
   #context = this.canvas.getContext("2d");
-  #layout: Layout | null = null;
+  /** What was drawn last, and where. */
+  shown: { sheet: Sheet; layout: Layout; theme: Theme } | null = null;
   #painted: { head: Head; key: string; canvas: HTMLCanvasElement } | null = null;
   #labels = new Map<string, string>();
 
   hit(event: MouseEvent): Hit {
-    const box = this.canvas.getBoundingClientRect();
-    return this.#layout ? hit(this.#layout, event.clientX - box.left, event.clientY - box.top) : { row: null, column: null };
+    const { x, y } = within(this.canvas, event);
+    return this.shown ? hit(this.shown.layout, x, y) : { row: null, column: null };
   }
 
   /** Widest label of an axis, in a font. */
@@ -57,16 +66,21 @@ export class Matrix {
   }
 
   draw(sheet: Sheet, layout: Layout, theme: Theme, ratio: number): void {
-    this.#layout = layout;
+    this.shown = { sheet, layout, theme };
     const { canvas } = this;
     canvas.width = Math.ceil(layout.width * ratio);
     canvas.height = Math.ceil(layout.height * ratio);
     canvas.style.width = `${layout.width}px`;
     canvas.style.height = `${layout.height}px`;
     canvas.dataset["cells"] = [layout.x, layout.y, layout.cellWidth, layout.cellHeight].join(" ");
-    const context = this.#context;
-    if (!context) return;
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (this.#context) this.paint(this.#context, ratio, 0, 0);
+  }
+
+  /** Paint what was drawn last into any context, with its corner at `x` and `y`. */
+  paint(context: CanvasRenderingContext2D, ratio: number, x: number, y: number): void {
+    if (!this.shown) return;
+    const { sheet, layout, theme } = this.shown;
+    context.setTransform(ratio, 0, 0, ratio, x * ratio, y * ratio);
     context.clearRect(0, 0, layout.width, layout.height);
     this.#drawCells(context, sheet, layout, theme, ratio);
     this.#drawMissing(context, sheet, layout, theme);

@@ -3,6 +3,7 @@
 import { assert, type Block, headName } from "./model.ts";
 import { type Action, click, move, NOTHING, type Selection } from "./selection.ts";
 import { bytes, floats, type Head, MASKED, NOT_CAPTURED, VALUE } from "./wire.ts";
+import type { About } from "./xml.ts";
 
 /** Rows or columns of both sides; numbers are places. */
 export interface Axis {
@@ -30,6 +31,8 @@ export type Cell = [number, number, number, number, number | null, number | null
 
 export interface CompareSpec {
   title: string;
+  /** Where each side comes from: model's hash, run, text, version. */
+  about?: [About, About];
   names: [string, string];
   axes: Axis[];
   blocks: Layer[];

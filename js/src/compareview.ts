@@ -1,29 +1,27 @@
 /** One view of a comparison: left, right and difference, one selection through all three, and what differs most. */
 
 import type { AnyModel } from "@anywidget/types";
-import { GAP, Matrix, place, type Sheet } from "./comparefigure.ts";
+import { GAP, Matrix, missingOf, place, type Sheet } from "./comparefigure.ts";
 import { CompareLegend } from "./comparelegend.ts";
 import { axesOf, type Cell, cellsOf, type CompareModel, goTo, headOf, nameOf, perform, type State, type Three, TRAITS } from "./comparemodel.ts";
+import { BETWEEN, compareShowing } from "./compareshowing.ts";
 import { CompareSource } from "./comparesource.ts";
 import { compareTable } from "./comparetable.ts";
-import { showTip } from "./comparetip.ts";
-import { absent, alignmentWords, captions, cellEntries, cellWords, colourBars, type Differing, rankDifferences, rowEntries, rowMoved, sentence } from "./comparewords.ts";
+import { alignmentWords, captions, cellEntries, colourBars, type Differing, HELP, rankDifferences, rowEntries, rowMoved, sentence, tipWords } from "./comparewords.ts";
 import { Stepper, Toggle } from "./controls.ts";
 import { h, say } from "./dom.ts";
 import type { Hit } from "./geometry.ts";
 import { Ranking } from "./list.ts";
+import { pixelRatio } from "./projector.ts";
 import { innerWidth, Redraw } from "./redraw.ts";
 import { action, click, NOTHING } from "./selection.ts";
 import { Shell } from "./shell.ts";
-import { quoted, shorten } from "./text.ts";
+import { quoted } from "./text.ts";
 import { readTheme, type Theme } from "./theme.ts";
+import { showTip } from "./tip.ts";
+import { type Showing, Tools } from "./tools.ts";
 
-const HELP =
-  "Two traces and their difference. Left and right arrow keys step heads, up and down layers; Home and End go to the first and last head; " +
-  "with Shift they move the row and the column that are read; Enter locks the row, Escape unlocks it.";
 const NOWHERE: Hit = { row: null, column: null };
-/** Between two matrices. */
-const BETWEEN = 18;
 /** Cells up to which the largest differences of all heads are looked for unasked. */
 const UNASKED = 8e6;
 
@@ -89,17 +87,17 @@ export class CompareView {
     this.#matrices.forEach((matrix, i) => {
       matrix.canvas.setAttribute("role", "img");
       shell.figure.append(h("figure", { class: "attn-compare-one" }, this.#captions[i]!, matrix.canvas));
-      const options = { signal };
-      matrix.canvas.addEventListener("pointermove", (event) => this.#point(event, matrix), options);
-      matrix.canvas.addEventListener("pointerleave", () => this.#unpoint(), options);
-      matrix.canvas.addEventListener("click", (event) => this.#click(event, matrix), options);
+      matrix.canvas.addEventListener("pointermove", (event) => this.#point(event, matrix), { signal });
+      matrix.canvas.addEventListener("pointerleave", () => this.#unpoint(), { signal });
+      matrix.canvas.addEventListener("click", (event) => this.#click(event, matrix), { signal });
     });
     shell.figure.classList.add("attn-compare");
     shell.body.dataset["stacked"] = "true";
     shell.controls.append(this.#layer.node, this.#head.node, this.#mean.node);
     shell.side.append(h("div", {}, this.#row.node, this.#rowList.node), h("div", { class: "attn-compare-largest" }, this.#find.node, this.#largestList.node));
-    shell.table.node.classList.add("attn-last");
-    this.#legend.keys.append(shell.table.node);
+    const tools = new Tools({ root: shell.root, showing: () => this.#showing(), enlarged: () => this.#redraw.soon() }, signal);
+    tools.node.append(shell.table.node);
+    this.#legend.keys.append(tools.node);
     shell.legend.append(this.#legend.node);
     shell.note(note);
     shell.root.addEventListener("keydown", (event) => this.#keydown(event), { signal });
@@ -138,11 +136,21 @@ export class CompareView {
   }
 
   /** The row on show with every number: a row of what is here, or one of its own. */
-  #exact(state: State, three: Three | null): { three: Three; index: number } | null {
-    if (three?.step === 1) return { three, index: this.#shownRow };
+  #exact(state: State, three: Three | null, shown = this.#shownRow): { three: Three; index: number } | null {
+    if (three?.step === 1) return { three, index: shown };
     if (!three) return null;
-    const row = this.#source.row(state.layer, headOf(state), this.#shownRow);
+    const row = this.#source.row(state.layer, headOf(state), shown);
     return row && { three: row, index: 0 };
+  }
+
+  /** What is copied and saved: of a large head the numbers of the row on show; null while they are not here. */
+  #showing(): Showing | null {
+    const state = this.#state;
+    const three = this.#source.three(state.layer, headOf(state));
+    const exact = this.#exact(state, three);
+    if (!exact || !this.#theme) return null;
+    const stacked = this.#shell.figure.dataset["stacked"] === "true";
+    return compareShowing(this.#source.spec, state, { three: exact.three, row: exact.three === three ? null : this.#shownRow }, this.#matrices, this.#theme, stacked);
   }
 
   #column(state: State): number | null {
@@ -153,18 +161,14 @@ export class CompareView {
 
   #draw(three: Three | null, state: State, theme: Theme): void {
     const { rows, columns } = axesOf(this.#source.spec, state.layer);
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = pixelRatio(this.#shell.root);
     const width = innerWidth(this.#shell.root);
     const beside = width >= 640;
     const rowLabel = this.#matrices[0].widest(rows, theme);
     const columnLabel = this.#matrices[0].widest(columns, theme);
     this.#shell.figure.dataset["stacked"] = String(!beside);
     const each = (width - rowLabel - GAP - (beside ? 2 * BETWEEN + 6 : 0)) / (beside ? 3 : 1);
-    const missing = [
-      { rows: rows.rightOnly, columns: columns.rightOnly },
-      { rows: rows.leftOnly, columns: columns.leftOnly },
-      { rows: [...rows.leftOnly, ...rows.rightOnly], columns: [...columns.leftOnly, ...columns.rightOnly] },
-    ];
+    const missing = missingOf(rows, columns);
     const heads = [three?.left, three?.right, three?.difference];
     this.#matrices.forEach((matrix, i) => {
       const labelled = i === 0 || !beside;
@@ -210,8 +214,7 @@ export class CompareView {
     const { spec } = this.#source;
     const { rows } = axesOf(spec, state.layer);
     const current = state.query === this.#shownRow ? state.key : null;
-    const changed = this.#differing.filter(({ difference }) => difference !== 0);
-    this.#differing = changed;
+    const changed = (this.#differing = this.#differing.filter(({ difference }) => difference !== 0));
     const entries = rowEntries(changed, columns, current);
     this.#rowList.set(`${quoted(rows.labels[this.#shownRow] ?? "")}: what changed`, entries, changed.length ? rowMoved(changed) : "no difference", theme);
     colourBars(this.#rowList, entries, theme.mode);
@@ -259,16 +262,12 @@ export class CompareView {
   }
 
   /** Whole tokens and exact numbers at the pointer. */
-  #tip(event: MouseEvent, { row, column }: Hit): void {
+  #tip(event: MouseEvent, hit: Hit): void {
     const state = this.#state;
     const { spec } = this.#source;
     const { rows, columns } = axesOf(spec, state.layer);
-    const tokens = [row === null ? null : rows.labels[row], column === null ? null : columns.labels[column]];
-    const named = tokens.filter((token) => token != null).map((token) => shorten(token, 300));
-    const exact = row === this.#shownRow ? this.#exact(state, this.#source.three(state.layer, headOf(state))) : null;
-    const at = exact && column !== null ? exact.index * exact.three.left.keys + column : null;
-    const words = exact && at !== null && row !== null && column !== null ? cellWords(exact.three, at, spec.names, absent(rows, columns, row, column)) : "";
-    showTip(this.#shell, event, [named.join(" → "), words].filter(Boolean).join(": "));
+    const exact = hit.row === null ? null : this.#exact(state, this.#source.three(state.layer, headOf(state)), hit.row);
+    showTip(this.#shell, event, tipWords(hit, exact, rows, columns, spec.names));
   }
 
   #unpoint(): void {

@@ -2,10 +2,16 @@
 
 import { css, diverging, type Mode, signedLevel } from "./colours.ts";
 import { type Axis, type Cell, type CompareSpec, type State, type Three } from "./comparemodel.ts";
+import type { Hit } from "./geometry.ts";
 import type { Entry, Ranking } from "./list.ts";
 import { headName } from "./model.ts";
 import { digits, quoted, shorten } from "./text.ts";
 import { type Head, MASKED, NOT_CAPTURED, VALUE } from "./wire.ts";
+
+/** Which keys do what. */
+export const HELP =
+  "Two traces and their difference. Left and right arrow keys step heads, up and down layers; Home and End go to the first and last head; " +
+  "with Shift they move the row and the column that are read; Enter locks the row, Escape unlocks it.";
 
 export interface Differing {
   key: number;
@@ -45,6 +51,15 @@ export function cellWords(three: Three, at: number, names: [string, string], mis
   const sides = `${shorten(names[0], 24)} ${left}, ${shorten(names[1], 24)} ${right}`;
   if (three.difference.states[at] !== VALUE) return sides;
   return `${sides}, difference ${signed(three.difference.weights[at] ?? null)}`;
+}
+
+/** Whole tokens of what is pointed at, and its numbers; `exact` has those of the row. */
+export function tipWords({ row, column }: Hit, exact: { three: Three; index: number } | null, rows: Axis, columns: Axis, names: [string, string]): string {
+  const tokens = [row === null ? null : rows.labels[row], column === null ? null : columns.labels[column]];
+  const named = tokens.filter((token) => token != null).map((token) => shorten(token, 300)).join(" → ");
+  if (!exact || row === null || column === null) return named;
+  const words = cellWords(exact.three, exact.index * exact.three.left.keys + column, names, absent(rows, columns, row, column));
+  return [named, words].filter(Boolean).join(": ");
 }
 
 /** The columns of a row that differ, the most first; NaN last. */

@@ -117,7 +117,7 @@ def test_keys_step_and_stop_at_the_ends(open_panel: Open, watched: Any) -> None:
     watched.page.keyboard.press("Shift+ArrowUp")
     watched.page.keyboard.press("Shift+ArrowUp")
     expect(panel.locator(".attn-say")).to_contain_text("‘beer’ at")
-    expect(panel.locator("[aria-live]")).to_contain_text("‘beer’ at")
+    expect(panel.locator(".attn-off[aria-live]")).to_contain_text("‘beer’ at")
 
 
 def test_the_largest_differences_lead_to_their_cell(open_panel: Open) -> None:

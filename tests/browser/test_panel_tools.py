@@ -15,6 +15,7 @@ from PIL import Image
 from playwright.sync_api import Locator, expect
 
 from attn_widgets.panels.base import Panel
+from attn_widgets.panels.compare import ComparePanel
 from attn_widgets.panels.flow import FlowPanel
 from attn_widgets.trace.rollout import flow
 from tests.browser.cells import Cells
@@ -87,3 +88,29 @@ def test_a_path_is_copied_saved_and_enlarged(open_panel: Any, watched: Any, tmp_
     place = {"x": (cells.x + 5) * zoom, "y": zoomed(cells, zoom, 5, 0)["y"]}
     cells.canvas.hover(position=place)
     expect(panel.locator(".attn-tip")).to_contain_text("‘pizza’ at the input of L0: share")
+
+
+def test_a_comparison_is_copied_saved_and_enlarged(open_panel: Any, watched: Any, tmp_path: Path) -> None:
+    left, right = causal_trace(), causal_trace(seed=1)
+    panel = open_panel(ComparePanel(left, right, names=("small", "large"), layer=1, head=2))
+    rows = rows_of(panel, watched)
+    assert rows[0] == ["query", "key", "small", "large", "difference"]
+    assert [row[:2] for row in rows[1:]] == [[query, key] for query in WORDS for key in WORDS]
+    one, other = left.weights(1, 2), right.weights(1, 2)
+    for place, (row, column) in enumerate(np.ndindex(10, 10), 1):
+        if column > row:
+            assert rows[place][2:] == ["masked", "masked", ""]
+        else:
+            shown = np.array(rows[place][2:], np.float32)
+            np.testing.assert_array_equal(shown[:2], [one[row, column], other[row, column]])
+            assert shown[2] == other[row, column] - one[row, column]
+    words, about = both(panel, watched, tmp_path)
+    assert {"small", "large", "large − small", "−1", "+1", "pizza", "masked"} <= set(words)
+    assert about["right"] == "large"
+    assert about["other text"] == " ".join(WORDS)
+    zoom = enlarge(panel)
+    assert zoom == pytest.approx(1.6, rel=0.01)
+    for i in range(3):
+        cells = Cells(panel.locator(".attn-compare-one").nth(i))
+        cells.canvas.hover(position=zoomed(cells, zoom, 7, 5))
+        expect(panel.locator(".attn-tip")).to_contain_text("drink → pizza: small ")
