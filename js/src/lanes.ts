@@ -96,14 +96,18 @@ export class Lanes {
 
   draw(lanes: Lane[], width: number, theme: Theme, ratio: number, hovered: number | null): void {
     const dims = lanes[0]?.values.length ?? 0;
-    const terms = lanes.at(-1)?.values;
     const layout = layLanes(width, dims, dims ? lanes.length + 1 : 0, ratio);
     this.layout = layout;
     this.canvas.hidden = !dims;
     size(this.canvas, layout.width, layout.height, ratio);
     this.canvas.dataset["cells"] = [layout.x, layout.y, layout.cellWidth, layout.pitch].join(" ");
-    const context = this.#context;
-    if (!context || !terms) return;
+    if (this.#context) this.paint(this.#context, lanes, layout, theme, ratio, hovered);
+  }
+
+  /** Paint into any context: the panel's own, a larger one, or one that records. */
+  paint(context: CanvasRenderingContext2D, lanes: Lane[], layout: LanesLayout, theme: Theme, ratio: number, hovered: number | null = null): void {
+    const terms = lanes.at(-1)?.values;
+    if (!terms) return;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, layout.width, layout.height);
     drawAxis(context, layout, theme);

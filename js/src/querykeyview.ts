@@ -9,7 +9,9 @@ import { Legend } from "./legend.ts";
 import { headName } from "./model.ts";
 import { Player } from "./player.ts";
 import { dimension, keyText, lanesOf, sentence, type Step, steps } from "./querykeyreadout.ts";
+import { pairShowing } from "./querykeyshowing.ts";
 import { makeTables } from "./querykeytable.ts";
+import { pixelRatio, within } from "./projector.ts";
 import { innerWidth, Redraw } from "./redraw.ts";
 import { RowBars } from "./rowbars.ts";
 import { action, type Action, click, perform } from "./selection.ts";
@@ -18,6 +20,8 @@ import { type Axes, axesOf, goTo, nextHead, readState, saveState, type State, TR
 import { type PairModel, Pairs, type Wanted } from "./vectorsource.ts";
 import { order, type Pair } from "./vectors.ts";
 import { readTheme, type Theme } from "./theme.ts";
+import { showTip } from "./tip.ts";
+import { type Showing, Tools } from "./tools.ts";
 
 const HELP =
   "Query, key and weight. Left and right arrow keys step heads, up and down layers; Home and End go to the first and last " +
@@ -64,7 +68,7 @@ export class QueryKeyView {
     };
     this.#play = new Toggle("Play", signal, (on) => this.#playing(on));
     this.#sorted = new Toggle("Sort by weight", signal, (on) => this.#sort(on));
-    this.#assemble();
+    this.#assemble(signal);
     const { root } = this.#shell;
     this.#redraw = new Redraw(model, [...TRAITS, "by_weight"], [root, this.#bars.canvas], signal, () => this.#update(), () => {
       this.#theme = null;
@@ -80,19 +84,20 @@ export class QueryKeyView {
     return readState(this.#model);
   }
 
-  #assemble(): void {
-    const { controls, figure, legend, side, table } = this.#shell;
+  #assemble(signal: AbortSignal): void {
+    const { root, controls, figure, legend, side, table } = this.#shell;
     const { layer, head, query, key, moment } = this.#steppers;
     controls.append(layer.node, head.node, query.node, key.node, this.#play.node, this.#sorted.node, moment.node);
     moment.node.classList.add("attn-time");
     for (const { canvas } of [this.#lanes, this.#bars]) canvas.setAttribute("role", "img");
     figure.append(this.#lanes.canvas, this.#reason, this.#steps, this.#bars.canvas);
     side.hidden = true;
-    table.node.classList.add("attn-last");
+    const tools = new Tools({ root, showing: () => this.#showing(), enlarged: () => this.#redraw.soon() }, signal);
+    tools.node.append(table.node);
     const ticks = ["− largest", "0", "+ largest"].map((tick) => h("span", {}, tick));
     this.#signed.append(this.#scale, h("span", { class: "attn-ticks" }, ...ticks));
     this.#legend.keys.prepend(this.#signed);
-    this.#legend.keys.append(table.node);
+    this.#legend.keys.append(tools.node);
     legend.append(this.#legend.keys, this.#reading);
   }
 
@@ -169,7 +174,7 @@ export class QueryKeyView {
 
   #draw(pair: Pair, { rows, columns }: Axes, theme: Theme): void {
     const width = innerWidth(this.#shell.root);
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = pixelRatio(this.#shell.root);
     const [query, key] = [rows[pair.query] ?? "", columns[pair.key] ?? ""];
     this.#lanes.draw(lanesOf(pair, query, key), width, theme, ratio, this.#dim);
     this.#bars.draw(pair, this.#order, pair.key, columns, `row ${query}`, width, theme, ratio);
@@ -177,6 +182,13 @@ export class QueryKeyView {
     say(this.#reason, pair.reason);
     this.#reason.hidden = !pair.reason;
     this.#signed.hidden = this.#reading.hidden = !pair.q;
+  }
+
+  /** What is copied and saved; null while it is not here. */
+  #showing(): Showing | null {
+    const state = this.#state;
+    if (!this.#pair || !this.#theme) return null;
+    return pairShowing(this.#pairs.spec, state, this.#pair, this.#order, axesOf(this.#pairs.spec, state), this.#lanes, this.#bars, this.#theme);
   }
 
   /** What is one step away is asked for before it is wanted. */
@@ -236,22 +248,13 @@ export class QueryKeyView {
   #point(event: PointerEvent): void {
     const pair = this.#pair;
     if (!pair) return;
-    const box = this.#lanes.canvas.getBoundingClientRect();
+    const { x, y } = within(this.#lanes.canvas, event);
     const { layout } = this.#lanes;
-    const over = event.target === this.#lanes.canvas && layout ? hitLane(layout, event.clientX - box.left, event.clientY - box.top) : null;
+    const over = event.target === this.#lanes.canvas && layout ? hitLane(layout, x, y) : null;
     this.#hover(over?.dim ?? null);
     const key = event.target === this.#bars.canvas ? this.#bars.hit(event) : null;
     const { columns } = axesOf(this.#pairs.spec, this.#state);
-    this.#tell(event, over ? dimension(pair, over.dim) : key === null ? "" : keyText(pair, key, columns[key] ?? ""));
-  }
-
-  #tell(event: PointerEvent, text: string): void {
-    const { tip, root } = this.#shell;
-    tip.hidden = !text;
-    say(tip, text);
-    const box = root.getBoundingClientRect();
-    tip.style.left = `${Math.max(0, Math.min(event.clientX - box.left + 14, box.width - tip.offsetWidth - 8))}px`;
-    tip.style.top = `${event.clientY - box.top + 18}px`;
+    showTip(this.#shell, event, over ? dimension(pair, over.dim) : key === null ? "" : keyText(pair, key, columns[key] ?? ""));
   }
 
   #keydown(event: KeyboardEvent): void {

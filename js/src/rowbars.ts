@@ -3,6 +3,7 @@
 import { css, level } from "./colours.ts";
 import { paintMatrix } from "./heatmap.ts";
 import { drawBars, drawLabel, LABEL, reach, signedStrip, signedTheme, size, STRIP, TAIL } from "./lanes.ts";
+import { within } from "./projector.ts";
 import { digits, fit } from "./text.ts";
 import type { Theme } from "./theme.ts";
 import type { Row } from "./vectors.ts";
@@ -68,6 +69,8 @@ export class RowBars {
   #context = this.canvas.getContext("2d");
   layout: RowLayout | null = null;
   columns: Columns | null = null;
+  /** Draws the last row again: into any context, its top at `y`. */
+  paint: ((context: CanvasRenderingContext2D, ratio: number, y: number) => void) | null = null;
 
   /** Draw a row whose keys stand in this order; `key` is the chosen one. */
   draw(row: Row, order: number[], key: number, tokens: string[], of: string, width: number, theme: Theme, ratio: number): void {
@@ -83,21 +86,24 @@ export class RowBars {
     Object.assign(this, { layout, columns });
     size(this.canvas, layout.width, layout.height, ratio);
     this.canvas.dataset["cells"] = [layout.x, layout.y, layout.cellWidth, layout.pitch].join(" ");
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, layout.width, layout.height);
     const place = Math.floor(order.indexOf(key) / layout.factor);
-    if (row.scores) drawScores(context, columns, layout, of, theme, ratio);
-    drawWeights(context, columns, layout, of, theme, ratio);
-    drawTokens(context, columns, tokens, place, key, layout, theme);
-    drawChosen(context, place, layout, theme);
+    this.paint = (onto, fine, y) => {
+      onto.setTransform(fine, 0, 0, fine, 0, y * fine);
+      onto.clearRect(0, 0, layout.width, layout.height);
+      onto.textBaseline = "middle";
+      if (row.scores) drawScores(onto, columns, layout, of, theme, fine);
+      drawWeights(onto, columns, layout, of, theme, fine);
+      drawTokens(onto, columns, tokens, place, key, layout, theme);
+      drawChosen(onto, place, layout, theme);
+    };
+    this.paint(context, ratio, 0);
   }
 
   /** The key in the column under a point. */
   hit(event: MouseEvent): number | null {
     const { layout, columns } = this;
     if (!layout || !columns) return null;
-    const box = this.canvas.getBoundingClientRect();
-    const column = Math.floor((event.clientX - box.left - layout.x) / layout.cellWidth);
+    const column = Math.floor((within(this.canvas, event).x - layout.x) / layout.cellWidth);
     return columns.keys[column] ?? null;
   }
 }

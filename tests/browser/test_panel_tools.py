@@ -17,10 +17,12 @@ from playwright.sync_api import Locator, expect
 from attn_widgets.panels.base import Panel
 from attn_widgets.panels.compare import ComparePanel
 from attn_widgets.panels.flow import FlowPanel
+from attn_widgets.panels.querykey import QueryKeyPanel
 from attn_widgets.trace.rollout import flow
 from tests.browser.cells import Cells
 from tests.browser.test_tools import DESCRIPTION, copied, saved, texts
 from tests.panel_traces import WORDS, causal_trace
+from tests.vector_traces import dot_trace
 
 
 @pytest.fixture
@@ -114,3 +116,26 @@ def test_a_comparison_is_copied_saved_and_enlarged(open_panel: Any, watched: Any
         cells = Cells(panel.locator(".attn-compare-one").nth(i))
         cells.canvas.hover(position=zoomed(cells, zoom, 7, 5))
         expect(panel.locator(".attn-tip")).to_contain_text("drink → pizza: small ")
+
+
+def test_query_and_key_are_copied_saved_and_enlarged(open_panel: Any, watched: Any, tmp_path: Path) -> None:
+    trace = dot_trace()
+    panel = open_panel(QueryKeyPanel(trace, title="scores", query=3, key=1))
+    rows = rows_of(panel, watched)
+    assert rows[0] == ["key", "score", "weight"]
+    block = trace.blocks[0]
+    assert [row[0] for row in rows[1:]] == list(block.key_tokens)
+    weights, seen = trace.weights(0, 0)[3], trace.visible(0, 0)[3]
+    for key, (score, weight) in enumerate(row[1:] for row in rows[1:]):
+        if not seen[key]:
+            assert [score, weight] == ["masked", "masked"]
+        else:
+            assert float(weight) == pytest.approx(weights[key], abs=1e-6)
+    words, about = both(panel, watched, tmp_path)
+    assert {"query", "key", "product", "running sum", "scale", "weight", "softmax"} <= set(words)
+    assert (about["query"], about["key"]) == (3, 1)
+    zoom = enlarge(panel)
+    assert zoom == pytest.approx(1.6, rel=0.01)
+    cells = Cells(panel)
+    cells.canvas.hover(position=zoomed(cells, zoom, 0, 2))
+    expect(panel.locator(".attn-tip")).to_contain_text("dimension 2: ")
