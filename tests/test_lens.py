@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from attn_widgets.errors import ConfigError
+from attn_widgets.panels.heads import HeadPanel
 from attn_widgets.panels.lens import HIDDEN, Axis, Lens, Matrix
 from attn_widgets.panels.tiles import (
     HIDDEN_CODE,
@@ -203,3 +205,26 @@ def test_an_axis_tells_which_tokens_stand_at_each_place() -> None:
 def test_the_page_is_tested_against_what_the_lens_makes_now() -> None:
     held = json.loads((Path(__file__).parent / "data" / "lens.json").read_text("utf-8"))
     assert json.loads(json.dumps(cases())) == held
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_a_text_of_special_tokens_alone_leaves_nothing_to_show(words: bool) -> None:
+    trace = causal_trace(tokens=("<s>", " a", "b"))
+    special = AttentionTrace.from_arrays(
+        np.ones((1, 1, 2, 3), np.float32), tokens=("<s>", "</s>"), key_tokens=("<s>", " a", "b")
+    )
+    for given, row in ((special, 0), (trace, 1)):
+        matrix = Matrix(given, Lens(((0, 0),), words=words, hide_special=True))
+        values, states = matrix.cells(slice(0, row), slice(0, matrix.shape[1]))
+        assert values.shape == states.shape == (row, matrix.shape[1])
+    assert Matrix(special, Lens(((0, 0),), words=words, hide_special=True)).shape[0] == 0
+
+
+def test_the_logarithm_of_zero_is_the_end_of_its_scale_and_no_number_gone_wrong() -> None:
+    weights = np.array([[[[1, 0], [np.nan, 0.5]]]], np.float32)
+    panel = HeadPanel(weights, tokens=("a", "b"), value="log")
+    scale = scale_of(panel.matrix(), "log")
+    codes = picture(panel.matrix(), slice(0, 2), slice(0, 2), 1, scale)
+    assert codes.tolist() == [[TOP, 0], [NAN_CODE, round((1 + np.log(0.5) / -scale.low) * TOP)]]
+    crosses = re.findall(r'<path d="([^"]+)" stroke="#fff"', panel.figure())
+    assert [path.count("M") for path in crosses] == [2, 2]  # two strokes of a cross: of the one cell, and in the legend

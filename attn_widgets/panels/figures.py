@@ -118,6 +118,8 @@ def _shares(matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
     span = (matrix.high - matrix.low) or 1.0
     hidden = matrix.states == HIDDEN
     shares = matrix.weights if (matrix.low, span) == (0, 1) else (matrix.weights - matrix.low) / span
+    if matrix.high == 0:  # the logarithm of zero is the end of its scale
+        shares = np.where(np.isneginf(shares), 0, shares)
     return np.where(hidden, 0, shares), np.where(hidden, VALUE, matrix.states)
 
 
@@ -158,14 +160,13 @@ def _marks(matrix: Matrix, left: float, top: float, cell: float) -> str:
     """Put a dot in each cell whose weight is exactly zero, a cross in each that is no number."""
     weights, known = matrix.weights, matrix.states == VALUE
     zero = known & (weights == 0) & (matrix.low == 0)  # a logarithm of 0 is a weight of 1
+    broken = known & ~np.isfinite(weights) & ~(np.isneginf(weights) & (matrix.high == 0))
 
     def places(chosen: np.ndarray) -> list[tuple[float, float]]:
         return [(left + (c + 0.5) * cell, top + (r + 0.5) * cell) for r, c in np.argwhere(chosen)]
 
     dots = "".join(f"M{x:g} {y:g}h0" for x, y in places(zero))
-    cross = "".join(
-        f"M{x - 2.5:g} {y - 2.5:g}l5 5M{x - 2.5:g} {y + 2.5:g}l5 -5" for x, y in places(known & ~np.isfinite(weights))
-    )
+    cross = "".join(f"M{x - 2.5:g} {y - 2.5:g}l5 5M{x - 2.5:g} {y + 2.5:g}l5 -5" for x, y in places(broken))
     grey, light = colours()["light"]["unknown"], "#fff"
     return (f'<path d="{dots}" stroke="{grey}" stroke-width="2" stroke-linecap="round"/>' if dots else "") + (
         f'<path d="{cross}" stroke="{light}" stroke-width="1.2"/>' if cross else ""

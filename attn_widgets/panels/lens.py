@@ -185,6 +185,9 @@ class Matrix:
         """Sum over the keys of a word, mean over its queries; a word is masked where all of it is."""
         if not self._lens.words:
             return np.asarray(weights, np.float32), np.asarray(states, np.uint8)
+        if not weights.size:  # special tokens alone, all of them left out
+            shape = len(self.rows.starts[rows]), len(self.columns.starts[columns])
+            return np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
         exact = weights.astype(np.float64)
         for axis, (along, chosen) in enumerate(((self.rows, rows), (self.columns, columns))):
             (_, starts), sizes = _behind(along, chosen), (along.stops - along.starts)[chosen]

@@ -35,6 +35,8 @@ def encode(
     values: Float[np.ndarray, "row column"], states: UInt8[np.ndarray, "row column"], scale: Scale
 ) -> UInt8[np.ndarray, "row column"]:
     """Code each cell in one byte; values outside of the scale take its near end."""
+    if scale.high == 0:  # the logarithm of zero is the end of its scale, not a number gone wrong
+        values = np.where(np.isneginf(values), scale.low, values)
     finite = np.isfinite(values)
     span = (scale.high - scale.low) or 1.0
     share = np.clip((np.where(finite, values, 0) - scale.low) / span, 0, 1)

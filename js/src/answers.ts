@@ -25,10 +25,12 @@ export class Answers {
     this.#looks = new Looks(source, came, failed);
   }
 
-  /** One pinned head as the panel looks at heads now; null while it is not here. */
+  /** One pinned head as the panel looks at heads now; null while it is not here, or where it has other tokens. */
   pinned(state: State, [layer, head]: [number, number]): Head | null {
     const there = { ...state, layer, head, mean: false };
-    return this.#looks.at(there, axesOf(this.#source.spec, there), [[layer, head]]).head;
+    const [shown, axes] = [axesOf(this.#source.spec, state).block, axesOf(this.#source.spec, there)];
+    if (axes.block.queries !== shown.queries || axes.block.keys !== shown.keys) return null;
+    return this.#looks.at(there, axes, [[layer, head]]).head;
   }
 
   /** Take what is here for a state and ask once for what is not. */

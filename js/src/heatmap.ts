@@ -3,7 +3,7 @@
 import { level, type Rgb, rgb } from "./colours.ts";
 import type { Layout } from "./geometry.ts";
 import type { Theme } from "./theme.ts";
-import { type Head, HIDDEN, isWeights, MASKED, NOT_CAPTURED, shareOf, VALUE } from "./wire.ts";
+import { type Head, HIDDEN, isKnown, isWeights, MASKED, NOT_CAPTURED, shareOf, VALUE } from "./wire.ts";
 
 /** Cells from this size on are parted by a hairline and carry marks (dot for zero, × for NaN). */
 const ROOMY = 9;
@@ -21,9 +21,7 @@ export function pixels(head: Head, theme: Theme): Uint8ClampedArray<ArrayBuffer>
     if (state === HIDDEN) out[i] = colours[0]!;
     if (state !== VALUE) continue;
     const weight = head.weights[i]!;
-    // The logarithm of zero is the end of its scale, not a number gone wrong.
-    const known = Number.isFinite(weight) || (head.high === 0 && weight === Number.NEGATIVE_INFINITY);
-    out[i] = known ? colours[level(shareOf(head, weight))]! : nan;
+    out[i] = isKnown(head, weight) ? colours[level(shareOf(head, weight))]! : nan;
   }
   return new Uint8ClampedArray(out.buffer);
 }
@@ -134,7 +132,7 @@ function drawMarks(
     const x = ((i % head.keys) + 0.5) * width;
     const y = (Math.floor(i / head.keys) + 0.5) * height;
     if (weight === 0 && isWeights(head)) zero.rect(x - ratio, y - ratio, 2 * ratio, 2 * ratio);
-    else if (!Number.isFinite(weight)) {
+    else if (!isKnown(head, weight)) {
       cross.moveTo(x - arm, y - arm);
       cross.lineTo(x + arm, y + arm);
       cross.moveTo(x - arm, y + arm);

@@ -29,6 +29,14 @@ export function headsOf({ frame, block }: Axes, state: State): [number, number][
   return heads;
 }
 
+/** Why heads cannot be seen so; '' where they can. The kernel says the same of what it is asked. */
+export function refusal({ frame, block }: Axes, { value, words }: State, heads: [number, number][]): string {
+  const alike = heads.every(([layer]) => frame.blocks[layer]?.queries === block.queries && frame.blocks[layer]?.keys === block.keys);
+  if (!alike) return "heads of layers with other tokens cannot be combined; choose layers of one kind";
+  if (value === "score" && heads.length > 1) return `scores are those of one head; given ${heads.length}; choose one, or show weights`;
+  return value === "score" && words ? "scores do not add up over sub-words; show weights, or single tokens" : "";
+}
+
 export class Looks {
   #source: Source;
   #came: () => void;
@@ -48,7 +56,9 @@ export class Looks {
   at(state: State, axes: Axes, heads = headsOf(axes, state)): Look {
     const rows = this.#axis(axes, axes.block.queries, axes.rows, state);
     const columns = this.#axis(axes, axes.block.keys, axes.columns, state);
-    const base = this.#base(state, axes, heads);
+    const refused = refusal(axes, state, heads);
+    if (refused) this.#failed(refused);
+    const base = refused ? null : this.#base(state, axes, heads);
     if (!base || base.tiles) return { head: base, rows, columns };
     const key = JSON.stringify([state.moment, heads, state.how, state.value, state.words, state.hide_special, state.threshold, state.top]);
     const made = this.#made.get(key);
@@ -62,6 +72,7 @@ export class Looks {
   /** Ask for a head before it is wanted. */
   prefetch(state: State, axes: Axes): void {
     const heads = headsOf(axes, state);
+    if (refusal(axes, state, heads)) return;
     if (this.#isLarge(axes, state, heads)) this.#tiles(state, axes, heads).tiles.prefetch(this.#row(state, axes));
     else if (heads[0] && heads.length === 1) this.#source.get(state.moment, ...heads[0]).catch(() => undefined);
   }

@@ -20,6 +20,8 @@ export const SIDE = 512;
 const MOST_ROWS = 256;
 const MOST_TILES = 48;
 const AT_ONCE = 3;
+/** Milliseconds after which what was refused may be asked for again: the kernel may only have been busy. */
+const AGAIN = 1000;
 
 /** A picture of a part: `step` rows and columns to a code. */
 interface Tile {
@@ -177,6 +179,7 @@ export class Tiles {
       .then(then)
       .catch((error: Error) => {
         this.#refused.add(key);
+        setTimeout(() => this.#refused.delete(key), AGAIN);
         this.#failed(error.message);
       })
       .finally(() => {

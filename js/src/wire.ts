@@ -40,6 +40,9 @@ export function rowOf(head: Head, row: number): Row | null {
 /** Whether the values are weights: scores and logarithms have a scale of their own. */
 export const isWeights = ({ low = 0, high = 1 }: Head): boolean => low === 0 && high === 1;
 
+/** Whether a value is a number to be shown: the logarithm of zero is the end of its scale, not a number gone wrong. */
+export const isKnown = ({ high = 1 }: Head, value: number): boolean => Number.isFinite(value) || (high === 0 && value === Number.NEGATIVE_INFINITY);
+
 /** Where a value stands between the ends of the scale, 0 to 1. */
 export const shareOf = ({ low = 0, high = 1 }: Head, value: number): number => (value - low) / (high - low || 1);
 

@@ -1,0 +1,44 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { refusal } from "../src/look.ts";
+import type { Axes, State } from "../src/state.ts";
+import { Tiles } from "../src/tiles.ts";
+import { type Head, isKnown } from "../src/wire.ts";
+
+const blocks = [{ kind: "encoder", queries: 0, keys: 0, heads: 2 }, { kind: "cross", queries: 1, keys: 0, heads: 2 }];
+const axes = { frame: { blocks }, block: blocks[0] } as unknown as Axes;
+const state = (patch: Partial<State> = {}): State => ({ value: "weight", words: false, ...patch }) as State;
+
+describe("what cannot be shown is refused as in the kernel", () => {
+  it.each([
+    [[[0, 0], [0, 1]], state(), ""],
+    [[[0, 0], [1, 1]], state(), "heads of layers with other tokens cannot be combined; choose layers of one kind"],
+    [[[1, 0]], state(), "heads of layers with other tokens cannot be combined; choose layers of one kind"],
+    [[[0, 0], [0, 1]], state({ value: "score" }), "scores are those of one head; given 2; choose one, or show weights"],
+    [[[0, 0]], state({ value: "score", words: true }), "scores do not add up over sub-words; show weights, or single tokens"],
+  ] as [[number, number][], State, string][])("%j", (heads, asked, said) => {
+    expect(refusal(axes, asked, heads)).toBe(said);
+  });
+});
+
+it("the logarithm of zero is no number gone wrong, an infinite weight is", () => {
+  const log = { low: -9, high: 0 } as Head;
+  expect([isKnown(log, Number.NEGATIVE_INFINITY), isKnown(log, Number.NaN)]).toEqual([true, false]);
+  expect(isKnown({} as Head, Number.NEGATIVE_INFINITY)).toBe(false);
+});
+
+describe("a row that was refused", () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => vi.useRealTimers());
+
+  it("is asked for again after a second, not at once", async () => {
+    const ask = vi.fn(() => Promise.reject(new Error("no kernel answers")));
+    const failed = vi.fn();
+    const tiles = new Tiles(4, 4, ask, () => tiles.row(0), failed);
+    tiles.row(0);
+    await vi.advanceTimersByTimeAsync(900);
+    expect([ask.mock.calls.length, failed.mock.calls.length]).toEqual([1, 1]);
+    await vi.advanceTimersByTimeAsync(200);
+    tiles.row(0);
+    expect(ask).toHaveBeenCalledTimes(2);
+  });
+});
