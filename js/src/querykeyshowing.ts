@@ -24,8 +24,7 @@ export function pairShowing(spec: PairModel["_spec"], state: State, pair: Pair, 
   const [query, key] = [rows[pair.query] ?? "", columns[pair.key] ?? ""];
   const all = steps(pair);
   const width = Math.max(above.width, below.width);
-  const wide = (words: string): number => 8.5 * words.length;
-  const lines = layLines(all, width, wide);
+  const lines = layLines(all, width, measureIn(theme));
   const top = pair.q ? above.height : 0;
   const middle = LINE * lines.length + 8;
   return {
@@ -63,12 +62,22 @@ interface Placed extends Step {
   x: number;
 }
 
+/** How wide words are in a size of the theme's font. */
+function measureIn(theme: Theme): (words: string, font: string) => number {
+  const context = document.createElement("canvas").getContext("2d");
+  return (words, font) => {
+    if (!context) return 9 * words.length;
+    context.font = `${font} ${theme.font}`;
+    return context.measureText(words).width;
+  };
+}
+
 /** Steps side by side, in as many lines as they need. */
-function layLines(all: Step[], width: number, wide: (words: string) => number): Placed[][] {
+function layLines(all: Step[], width: number, wide: (words: string, font: string) => number): Placed[][] {
   const lines: Placed[][] = [[]];
   let x = 0;
   for (const step of all) {
-    const room = (step.op ? 24 : 0) + Math.max(wide(step.text), 0.75 * wide(step.name));
+    const room = (step.op ? 24 : 0) + Math.max(wide(step.text, "600 16px"), wide(step.name, "11px"));
     if (x && x + room > width) {
       lines.push([]);
       x = 0;
