@@ -251,3 +251,8 @@ def test_an_interrupt_keeps_what_is_finished(tmp_path: Path) -> None:
     again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
     assert "agreement, GRU, seed 0" in again.stdout
     assert "template, seed 0" not in again.stdout
+
+
+def test_tasks_that_are_no_list_are_refused_in_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"tasks must be a text or a list of texts; given 3; try compare\('dates'\)"):
+        attn_widgets.compare(3)  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from attn_widgets.trace import AttentionTrace
 from attn_widgets.trace.blocks import Block
 from attn_widgets.trace.dot_product import DotProductRecord
 from attn_widgets.trace.records import causal_range
-from tests.panel_traces import Wire, causal_trace
+from tests.panel_traces import Wire, both_kinds, causal_trace
 
 
 def long_trace(tokens: int = 600, layers: int = 2, heads: int = 2) -> AttentionTrace:
@@ -114,7 +114,8 @@ def test_what_is_not_there_is_refused_in_one_line(panel: Wire, ask: str, more: d
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("how", "median"), ("over", 3), ("pinned", [[0, 99]]), ("pinned", [[0, 0]] * 9), ("selected", [10**9]),
+        ("how", "median"), ("how", [1, 2]), ("over", 3),
+        ("pinned", [[0, 99]]), ("pinned", [[0, 0]] * 9), ("selected", [10**9]),
         ("selected", "abc"), ("value", None), ("threshold", float("nan")), ("top", 1.5), ("last", -1), ("words", "yes"),
     ],
 )  # fmt: skip
@@ -165,3 +166,26 @@ def test_the_static_picture_shows_what_the_lens_shows() -> None:
 
 def test_scores_of_a_mean_leave_the_static_picture_of_the_mean() -> None:
     assert "L0 mean as a table" in HeadPanel(causal_trace(), mean=True, value="score").snapshot()
+
+
+def test_heads_are_ranked_among_layers_like_the_one_on_show() -> None:
+    trace = both_kinds()
+    wire = Wire(HeadPanel(trace, layer=4))
+    reply = wire.ask({"id": "v-1", "ask": "find", "moment": 0, "layer": 4, "query": 6, "key": 1})
+    assert reply is not None
+    found = reply[0]["found"]
+    assert {layer for layer, _, _ in found} == {4, 5}
+    weights = {(layer, head): float(trace.weights(layer, head, 6, 1)[0, 0]) for layer in (4, 5) for head in range(4)}
+    assert [(layer, head) for layer, head, _ in found] == sorted(weights, key=lambda at: -weights[at])
+
+
+@pytest.mark.parametrize("moments", [None, [1], [[0]], -1, [("a", 3)]])
+def test_moments_that_are_none_are_refused_in_one_line(moments: Any) -> None:
+    with pytest.raises(ConfigError, match=r"moments must be pairs \(step, AttentionTrace\)"):
+        HeadPanel(causal_trace(), moments=moments)
+
+
+def test_a_number_of_ten_thousand_digits_is_refused_in_one_line() -> None:
+    panel = HeadPanel(causal_trace())
+    with pytest.raises(ConfigError, match="given one too large"):
+        panel.top = 10**10_000

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from attn_widgets.api.heavy import load_torch
 from attn_widgets.comparison.grid import Cell, cells
 from attn_widgets.config import CompareConfig
-from attn_widgets.errors import TrainingInterrupted
+from attn_widgets.errors import ConfigError, TrainingInterrupted
 from attn_widgets.flags import VERBS, build, help_text, keywords
 from attn_widgets.progress import is_plain
 
@@ -44,6 +44,8 @@ def compare(tasks: str | Sequence[str] = (), *, show: bool = True, **options: An
     given = keywords(VERBS["compare"], options)
     config = build(CompareConfig, given)
     seeds = 1 if config.quick and "seeds" not in given else config.seeds
+    if not isinstance(tasks, Iterable):
+        raise ConfigError(f"tasks must be a text or a list of texts; given {tasks!r:.40}; try compare('dates')")
     chosen = (tasks,) if isinstance(tasks, str) else tuple(tasks)
     wanted = cells(chosen, config.models, seeds, quick=config.quick)
     load_torch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,8 @@ class Frames:
         """
         if not trace.blocks:
             raise ConfigError("the trace has no layers; trace a text, or give weights shaped (layer, head, query, key)")
+        if not isinstance(moments, Sequence) or not all(map(_is_moment, moments)):
+            raise ConfigError(f"moments must be pairs (step, AttentionTrace); given {reprlib.repr(moments)}")
         if len(moments) > MOST_MOMENTS:
             raise ConfigError(f"a panel shows at most {MOST_MOMENTS} moments; given {len(moments)}")
         shape = _shape(trace)
@@ -118,6 +121,15 @@ class Frames:
                 }
             )
         return Packed(specs, b"".join(weights), b"".join(states), spreads.sent_with(self.traces, chosen))
+
+
+def _is_moment(pair: Any) -> bool:
+    return (
+        isinstance(pair, Sequence)
+        and len(pair) == 2
+        and isinstance(pair[0], (int, np.integer))
+        and isinstance(pair[1], AttentionTrace)
+    )
 
 
 def _shape(trace: AttentionTrace) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from attn_widgets.panels.looking import LookingPanel
 from attn_widgets.panels.overviews import Overviews, is_large, overviews, size_of
 from attn_widgets.panels.spreads import SpreadAnswers, spread_spec
 from attn_widgets.trace import AttentionTrace, Predictions, head_name
+from attn_widgets.trace.find import find_heads
 
 WHOLE = 2 << 20
 """Weights up to this many bytes are sent whole; of larger traces a head at a time."""
@@ -160,8 +161,10 @@ class HeadPanel(LookingPanel):
         return {"resting": wire.head_resting(block, head)}, list(wire.pack_head(block, head))
 
     def _answer_find(self, content: dict[str, Any]) -> Answer:
-        moment, query, key = self._asked(content, "moment", "query", "key")
-        found = self._frames.traces[moment].find(query, key)
+        moment, layer, query, key = self._asked({"layer": 0, **content}, "moment", "layer", "query", "key")
+        blocks = self._frames.traces[moment].blocks
+        axes = (blocks[layer].query_tokens, blocks[layer].key_tokens)
+        found = find_heads([b for b in blocks if (b.query_tokens, b.key_tokens) == axes], query, key)
         return {"found": [[h.layer, h.head, wire.json_number(h.weight)] for h in found]}, []
 
     def _answer_ablate(self, content: dict[str, Any]) -> Answer:

@@ -58,7 +58,7 @@ class LookingPanel(SteppingPanel):
     def check_trait(self, name: str, value: Any, others: Mapping[str, Any] | None = None) -> Any:
         """Return the value a trait takes, or raise `PanelError` naming what works."""
         if name in CHOICES:
-            if value not in CHOICES[name]:
+            if not isinstance(value, str) or value not in CHOICES[name]:
                 raise PanelError(f"{name} must be one of {', '.join(CHOICES[name])}; given {str(value)[:40]!r}")
             return str(value)
         if name == "threshold":
@@ -216,7 +216,8 @@ def _count(name: str, value: Any) -> int:
     except TypeError:
         raise PanelError(f"{name} must be a whole number from 0 on; given {str(value)[:40]!r}") from None
     if not 0 <= number < 1 << 31:
-        raise PanelError(f"{name} must be a whole number from 0 on; given {str(number)[:20]}")
+        size = "a negative one" if number < 0 else "one too large"
+        raise PanelError(f"{name} must be a whole number from 0 on; given {size}")
     return number
 
 

@@ -50,7 +50,7 @@ def encode(
 
 
 def reduced(values: np.ndarray, states: np.ndarray, step: int) -> Cells:
-    """Maximum of ``step × step`` cells, NaN if one of them is; a cell is masked only if all of them are."""
+    """Maximum of ``step × step`` cells, NaN if one of them is; masked if some are and none has a value."""
     if step == 1:
         return values, states
     seen = np.where(states == VALUE, values, -np.inf)

@@ -45,7 +45,8 @@ export class Answers {
   /** Ask for the heads one step away before they are wanted. */
   #prefetch(state: State): void {
     const { moment, layer, head } = state;
-    const wanted = `${moment}/${layer}/${head}`;
+    const { value, words, hide_special, threshold, top } = state;
+    const wanted = [moment, layer, head, value, words, hide_special, threshold, top].join();
     if (!this.look.head || state.mean || !this.#source.spec.live || this.#asked.near === wanted) return;
     this.#asked.near = wanted;
     const blocks = this.#source.spec.frames[moment]?.blocks ?? [];

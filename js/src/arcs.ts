@@ -17,6 +17,7 @@ export function drawArcs(
 ): void {
   const base = layout.arcs - FOOT;
   const row = picture.row;
+  if (row >= picture.rows.length) return;
   // Where rows and columns are different tokens, the reader stands left of the columns.
   const from = picture.square ? columnMiddle(layout, row) : layout.x - 18;
   const read = rowOf(head, row);

@@ -15,10 +15,11 @@ class Choice<T extends string> {
     this.#select.addEventListener("change", () => changed(this.#select.value as T), { signal });
   }
 
-  set(value: T, off: string = ""): void {
+  /** Show a value; `without` is one that cannot be chosen now, and `why` not. */
+  set(value: T, without: T | null = null, why = ""): void {
     this.#select.value = value;
-    this.#select.disabled = off !== "";
-    this.node.title = off;
+    for (const option of this.#select.options) option.disabled = option.value === without;
+    this.node.title = without === null ? "" : why;
   }
 }
 
@@ -88,7 +89,7 @@ export class Options {
   set(state: State, hasWords: boolean, hasSpecial: boolean, tiled: boolean): void {
     this.#how.set(state.how);
     this.#over.set(state.over);
-    this.#value.set(state.value, state.mean && state.value !== "score" ? "" : state.mean ? "scores are those of one head" : "");
+    this.#value.set(state.value, state.mean || state.words ? "score" : null, "raw scores are those of one head, and of single tokens");
     this.#threshold.set(state.threshold);
     this.#top.set(state.top);
     this.#last.set(state.last);

@@ -28,6 +28,7 @@ export function reading(state: State, picture: Picture, step: number, whole: boo
 
 /** The row that is read, or several summed, as a row of a head; with the title of its ranking. */
 export function rowsRead({ head, row, selected, rows }: Picture): { of: Head | null; row: number; title: string } {
+  if (!rows.length) return { of: null, row, title: "" };
   const together = [...new Set([row, ...selected])];
   const names = together.map((one) => quoted(rows[one] ?? ""));
   if (!head || together.length < 2) return { of: head, row, title: `${names[0]} looks at` };

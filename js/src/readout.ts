@@ -95,6 +95,7 @@ export function ablationNote(name: string, { before, after, still }: Ablation, r
 /** Everything the status line says; `missing` stands for a head that is not here (yet). */
 export function describe(name: string, { head, rows, columns, row, column, ablation }: Picture, missing: string): string {
   if (!head) return `${name}: ${missing}`;
+  if (!rows.length || !columns.length) return `${name}: only special tokens, all of them hidden`;
   const off = ablation ? ablationNote(ablation.name, ablation.result, row) : "";
   return [sentence(name, head, rows, columns, row, column), restingNote(head, columns), off].filter(Boolean).join(" · ");
 }

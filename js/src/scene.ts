@@ -32,7 +32,7 @@ export function makeScene(answers: Answers, state: State, axes: Axes, hover: Hit
   let { head, columns } = answers.look;
   const place = (axis: ShownAxis, token: number | null): number | null => (token === null || !axis.tokens.length ? null : placeOf(axis, token));
   const query = place(rows, state.query);
-  const row = Math.min((state.locked ? null : hover.row) ?? query ?? rows.tokens.length - 1, Math.max(0, rows.tokens.length - 1));
+  const row = Math.max(0, Math.min((state.locked ? null : hover.row) ?? query ?? rows.tokens.length - 1, rows.tokens.length - 1));
   if (state.by_weight && head && !head.tiles) [head, columns] = sorted.of(head, columns, row);
   const at = { query, key: place(columns, state.key), locked: state.locked };
   const pinned = state.pinned.map((pair) => [pair, answers.pinned(state, pair)] as const);

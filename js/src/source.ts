@@ -124,7 +124,7 @@ export class Source {
       }
     });
     if (!missing || !this.#link.live) return rankHeads(heads, query, key);
-    const [reply] = await this.#link.ask({ ask: "find", moment, query, key }, "the ranking");
+    const [reply] = await this.#link.ask({ ask: "find", moment, layer: like, query, key }, "the ranking");
     const found = reply["found"];
     assert(Array.isArray(found), "the kernel's answer lacks the ranking");
     return found.map(([layer, head, weight]: [number, number, number | null]) => ({ layer, head, weight: weight ?? Number.NaN }));
