@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Locator
+import re
+
+from playwright.sync_api import Locator, expect
 
 READ_PIXEL = """(canvas, { x, y }) => {
     const ratio = devicePixelRatio;
@@ -20,6 +22,7 @@ class Cells:
 
     def __init__(self, panel: Locator) -> None:
         self.canvas = panel.locator("canvas").first
+        expect(self.canvas).to_have_attribute("data-cells", re.compile(r"\d"))  # once it is drawn
         self.x, self.y, self.wide, self.high = map(float, (self.canvas.get_attribute("data-cells") or "").split())
 
     def at(self, row: int, column: int, share: float = 0.5) -> dict[str, float]:

@@ -84,9 +84,13 @@ def test_two_views_move_together(opened: Any, name: str) -> None:
     second = run_new_cell(opened.page, "panel").locator("section.attn").first
     second.scroll_into_view_if_needed()
     expect(second.locator(".attn-name").first).not_to_be_empty()
+    said = second.locator(".attn-say").first
+    before = said.text_content() or ""
     second.locator(".attn-figure").first.focus()
     opened.page.keyboard.press("ArrowRight")
-    words = second.locator(".attn-say").first.text_content() or ""
+    expect(said).not_to_have_text(before)
+    opened.page.wait_for_timeout(300)
+    words = said.text_content() or ""
     first.scroll_into_view_if_needed()
     expect(first.locator(".attn-say").first).to_have_text(words)
 
