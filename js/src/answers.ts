@@ -2,6 +2,7 @@
 
 import { type Ablation, headName } from "./model.ts";
 import type { Source } from "./source.ts";
+import { placeOf } from "./lens.ts";
 import { type Look, Looks } from "./look.ts";
 import { axesOf, canAblate, type State } from "./state.ts";
 import type { Found, Head } from "./wire.ts";
@@ -48,6 +49,9 @@ export class Answers {
     const { value, words, hide_special, threshold, top } = state;
     const wanted = [moment, layer, head, value, words, hide_special, threshold, top].join();
     if (!this.look.head || state.mean || !this.#source.spec.live || this.#asked.near === wanted) return;
+    const { rows, head: shown } = this.look;
+    const row = state.query === null ? rows.tokens.length - 1 : placeOf(rows, state.query);
+    if (shown.tiles && !shown.tiles.has(row)) return; // what is on show comes first
     this.#asked.near = wanted;
     const blocks = this.#source.spec.frames[moment]?.blocks ?? [];
     const near = [[layer, head + 1], [layer, head - 1], [layer + 1, head], [layer - 1, head]] as const;

@@ -42,6 +42,9 @@ interface Wanted {
 
 export type Ask = (what: "tile" | "row", more: Record<string, unknown>) => Promise<[Reply, DataView[]]>;
 
+/** The theme of the latest drawing of any tiles. */
+let drawnLast: Theme | null = null;
+
 export class Tiles {
   readonly queries: number;
   readonly keys: number;
@@ -63,6 +66,11 @@ export class Tiles {
     this.#ask = ask;
     this.#came = came;
     this.#failed = failed;
+  }
+
+  /** Whether the overview and a row are here: neighbours are not asked for before. */
+  has(row: number): boolean {
+    return this.#codes.has(this.#overview().key) && this.#rows.has(row);
   }
 
   /** An exact row; asked for where it is not here. */
@@ -114,6 +122,7 @@ export class Tiles {
       this.high = Number(reply["high"] ?? 1);
       const count = Math.ceil((rows[1] - row) / step) * Math.ceil((columns[1] - column) / step);
       this.#codes.set(wanted.key, { codes: bytes(codes, 0, count), wanted });
+      this.#paintAhead(wanted.key);
       const overview = this.#overview().key;
       for (const old of this.#codes.keys()) {
         if (this.#codes.size <= MOST_TILES) break;
@@ -127,7 +136,7 @@ export class Tiles {
   /** Draw what is here, the coarse first; returns the step of the finest that covers the window, 0 for none. */
   draw(context: CanvasRenderingContext2D, layout: Layout, theme: Theme, ratio: number): number {
     if (this.#paintedFor !== theme) this.#painted.clear();
-    this.#paintedFor = theme;
+    drawnLast = this.#paintedFor = theme;
     const step = this.stepFor(layout, ratio);
     const fine = this.#inside(layout, step);
     context.imageSmoothingEnabled = false;
@@ -155,9 +164,10 @@ export class Tiles {
     return found;
   }
 
-  #drawTile(context: CanvasRenderingContext2D, key: string, layout: Layout, theme: Theme): void {
+  /** A part as a picture, painted once for a theme. */
+  #tile(key: string, theme: Theme): Tile | null {
     const held = this.#codes.get(key);
-    if (!held) return;
+    if (!held) return null;
     let tile = this.#painted.get(key);
     if (!tile) {
       const { row, column, step } = held.wanted;
@@ -166,10 +176,24 @@ export class Tiles {
       tile = { canvas: paint(held.codes, rows, columns, theme), row, column, rows, columns, step };
       this.#painted.set(key, tile);
     }
+    return tile;
+  }
+
+  #drawTile(context: CanvasRenderingContext2D, key: string, layout: Layout, theme: Theme): void {
+    const tile = this.#tile(key, theme);
+    if (!tile) return;
     // The last code of a side may stand for fewer than `step` cells; it is drawn over the edge, and clipped.
     const x = layout.x + (tile.column - layout.column0) * layout.cellWidth;
     const y = layout.y + (tile.row - layout.row0) * layout.cellHeight;
     context.drawImage(tile.canvas, x, y, tile.columns * tile.step * layout.cellWidth, tile.rows * tile.step * layout.cellHeight);
+  }
+
+  /** Paint what came for the theme drawn last, so that a step to it has only to draw. */
+  #paintAhead(key: string): void {
+    if (!drawnLast) return;
+    if (this.#paintedFor !== drawnLast) this.#painted.clear();
+    this.#paintedFor = drawnLast;
+    this.#tile(key, drawnLast);
   }
 
   #fetch(key: string, what: "tile" | "row", more: Record<string, unknown>, then: (answer: [Reply, DataView[]]) => void): void {

@@ -27,7 +27,7 @@ export interface Head {
   low?: number;
   high?: number;
   /** A matrix too large to be here whole: pictures and exact rows, as they come. */
-  tiles?: { row(row: number): Row | null };
+  tiles?: { row(row: number): Row | null; has(row: number): boolean };
 }
 
 /** The values of a row; null while they are not here. */
