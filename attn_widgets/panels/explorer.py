@@ -9,17 +9,15 @@ from typing import Any, ClassVar
 import traitlets
 
 from attn_widgets.panels import vectors
-from attn_widgets.panels.base import STATIC, Answer, Checked, PanelError
+from attn_widgets.panels.base import STATIC, Answer, Checked
 from attn_widgets.panels.frames import Packed
-from attn_widgets.panels.grid import AHEAD, COLOURS, ORDERS, GridAnswers
+from attn_widgets.panels.grid import AHEAD, CHOICES, GridAnswers, check_choice
 from attn_widgets.panels.grid import WHOLE as MOST_THUMBNAILS
 from attn_widgets.panels.heads import HeadPanel
 from attn_widgets.panels.overviews import Overviews
 from attn_widgets.panels.querykey import WHOLE as MOST_VECTORS
 from attn_widgets.panels.querykey import QueryKeyAnswers
 from attn_widgets.panels.thumbnails import Overview
-
-CHOICES = {"metric": COLOURS, "order": ORDERS}
 
 
 class Explorer(HeadPanel):
@@ -83,11 +81,7 @@ class Explorer(HeadPanel):
 
     def check_trait(self, name: str, value: Any, others: Mapping[str, Any] | None = None) -> Any:
         """Return the value a trait takes, or raise `PanelError` naming what exists."""
-        if name not in CHOICES:
-            return super().check_trait(name, value, others)
-        if not isinstance(value, str) or value not in CHOICES[name]:
-            raise PanelError(f"{name} must be one of {', '.join(CHOICES[name])}; given {str(value)[:40]!r}")
-        return value
+        return check_choice(name, value) if name in CHOICES else super().check_trait(name, value, others)
 
     def _written(self, packed: Packed, note: str, pictures: Overviews | None = None) -> str:
         besides, data = self._besides(MOST_VECTORS)

@@ -33,6 +33,16 @@ NOTE_BYTES = 400
 """Kept free in an exported page for the line that says what was left out."""
 
 
+CHOICES = {"metric": COLOURS, "order": ORDERS}
+
+
+def check_choice(name: str, value: Any) -> str:
+    """Return what colours or sorts a grid, or raise `PanelError` naming what exists."""
+    if not isinstance(value, str) or value not in CHOICES[name]:
+        raise PanelError(f"{name} must be one of {', '.join(CHOICES[name])}; given {str(value)[:40]!r}")
+    return value
+
+
 class GridAnswers:
     """What the page may ask about all heads of a layer; for a panel that mixes several views' answers."""
 
@@ -40,15 +50,11 @@ class GridAnswers:
         self._panel, self.overview = panel, overview
 
     def answers(self) -> Mapping[str, Callable[[dict[str, Any]], Answer]]:
-        """Name the requests: thumbnails with metrics of a layer, its metrics alone, its weights on one cell."""
-        return {"thumbnails": self._thumbnails, "metric": self._metric, "found": self._found}
+        """Name the requests: thumbnails with metrics of a layer, its weights on one cell."""
+        return {"thumbnails": self._thumbnails, "found": self._found}
 
     def _thumbnails(self, content: dict[str, Any]) -> Answer:
         return self.overview.thumbnails(*self._piece(content))
-
-    def _metric(self, content: dict[str, Any]) -> Answer:
-        told, (_, metrics) = self.overview.thumbnails(*self._piece(content))
-        return told, [metrics]
 
     def _found(self, content: dict[str, Any]) -> Answer:
         return self.overview.found(*self._panel._asked(content, "moment", "layer", "query", "key"))
@@ -118,12 +124,7 @@ class GridPanel(SteppingPanel):
 
     def check_trait(self, name: str, value: Any, others: Mapping[str, Any] | None = None) -> Any:
         """Return the value a trait takes, or raise `PanelError` naming what exists."""
-        names = {"metric": COLOURS, "order": ORDERS}.get(name)
-        if names is None:
-            return super().check_trait(name, value, others)
-        if not isinstance(value, str) or value not in names:
-            raise PanelError(f"{name} must be one of {', '.join(names)}; given {str(value)[:40]!r}")
-        return value
+        return check_choice(name, value) if name in CHOICES else super().check_trait(name, value, others)
 
     def figure(self) -> str:
         """Draw all heads as one SVG, on a light ground; what was not computed yet is computed."""

@@ -122,6 +122,11 @@ class Matrix:
         self.columns = Axis.of(first.key_tokens, lens.words, lens.hide_special)
 
     @property
+    def lens(self) -> Lens:
+        """What is made of the heads."""
+        return self._lens
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns as shown."""
         return len(self.rows.starts), len(self.columns.starts)

@@ -55,6 +55,8 @@ class LookingPanel(SteppingPanel):
     top = Checked(0).tag(sync=True)
     last = Checked(0).tag(sync=True)
 
+    _scale_of: tuple[tuple[int, Lens], tiles.Scale] | None = None
+
     def check_trait(self, name: str, value: Any, others: Mapping[str, Any] | None = None) -> Any:
         """Return the value a trait takes, or raise `PanelError` naming what works."""
         if name in CHOICES:
@@ -188,8 +190,11 @@ class LookingPanel(SteppingPanel):
         return {}, [wire.weight_bytes(values), wire.state_bytes(states)]
 
     def _scaled(self, matrix: Matrix, content: Mapping[str, Any]) -> dict[str, float]:
-        """Name the ends of the colours, and of one head what it rests on."""
-        scale = tiles.scale_of(matrix, str(content.get("value", "weight")))
+        """Name the ends of the colours; found once for a matrix, since those of scores take a look at all of it."""
+        asked = (content["moment"], matrix.lens)
+        if self._scale_of is None or self._scale_of[0] != asked:
+            self._scale_of = asked, tiles.scale_of(matrix, matrix.lens.value)
+        scale = self._scale_of[1]
         return {"low": scale.low, "high": scale.high}
 
 
