@@ -92,8 +92,8 @@ export class Parts {
       this.play.node,
       this.mean.node,
       this.ablated.node,
-      this.moment.node,
       this.more.node,
+      this.moment.node,
     );
     this.root = h(
       "section",
