@@ -13,10 +13,10 @@ import numpy as np
 import traitlets
 
 from attn_widgets.errors import ConfigError
-from attn_widgets.panels import export, figures, lens_figure, snapshot, wire
+from attn_widgets.panels import export, lens_figure, snapshot, wire
 from attn_widgets.panels.base import STATIC, Answer, Checked, PanelError
 from attn_widgets.panels.frames import Packed
-from attn_widgets.panels.lens import Lens
+from attn_widgets.panels.lens import Lens, Matrix
 from attn_widgets.panels.looking import LookingPanel
 from attn_widgets.panels.overviews import Overviews, is_large, overviews, size_of
 from attn_widgets.panels.spreads import SpreadAnswers, spread_spec
@@ -197,19 +197,16 @@ class HeadPanel(LookingPanel):
 
     def snapshot(self) -> str:
         """Write static HTML: what is on show, all heads as thumbnails, and a table."""
-        head, trace = None if self.mean else self.head, self._frames.traces[self.moment]
-        return snapshot.heads_html(trace, self.layer, head, self._snapshot, self.title, self._seen())
-
-    def _seen(self) -> figures.Matrix | None:
-        """Compute what the lens shows; None for a head or a mean as it is, and for what has no whole picture."""
+        trace, reading = self._frames.traces[self.moment], self._reading()
         try:
             matrix = self.matrix()
         except ConfigError:  # scores of a mean, or of a trace without any: the live view says so
-            return None
-        plain = self.lens == Lens(((self.layer, self.head),)) and not (self.by_weight or self.last)
-        if plain or max(matrix.shape) > figures.LARGEST:  # drawn reduced, and its table would be
-            return None
-        return lens_figure.shown(matrix, self.lens, self._reading())
+            heads = range(trace.blocks[self.layer].record.heads) if self.mean else [self.head]
+            matrix = Matrix(trace, Lens(tuple((self.layer, head) for head in heads)))
+            reading = replace(reading, name=f"L{self.layer} mean" if self.mean else head_name(self.layer, self.head))
+        seen, first = lens_figure.shown(matrix, reading), lens_figure.first_rows(matrix, reading, snapshot.MOST_LINES)
+        head = None if self.mean else self.head
+        return snapshot.heads_html(trace, self.layer, head, self._snapshot, matrix=seen, first=first)
 
     def to_html(self, path: str | os.PathLike[str], *, budget: int = export.BUDGET) -> Path:
         """Write the panel as one offline page with the same interaction.

@@ -156,10 +156,10 @@ class Matrix:
         for number, (block, head) in enumerate(self._blocks):
             weights = self._pick(block.record.weights, head, rows, columns)
             states = self._pick(block.record.states, head, rows, columns)
-            weights = np.where(states == VALUE, weights, 0)
             if len(self._blocks) == 1:
                 total, best = weights, states
                 break
+            weights = np.where(states == VALUE, weights, 0)
             there = states != NOT_CAPTURED
             if self._lens.how == "max":
                 seen = np.where(there, weights, -np.inf)
@@ -207,6 +207,8 @@ class Matrix:
 
     def _filtered(self, weights: np.ndarray, states: np.ndarray) -> UInt8[np.ndarray, "query key"]:
         """Mark what the threshold and the row's strongest leave out; NaN is never left out."""
+        if not self._lens.threshold and not self._lens.top:
+            return states
         hidden = np.zeros(weights.shape, bool)
         values = (states == VALUE) & ~np.isnan(weights)
         if self._lens.threshold > 0:

@@ -27,6 +27,8 @@ class Reading:
         Only so many of the last rows; 0 shows all.
     predictions
         Of the trace's rows.
+    texts
+        Of how many texts the trace is the mean; 0 for one text.
     """
 
     name: str
@@ -35,19 +37,20 @@ class Reading:
     by_weight: bool
     last: int
     predictions: Predictions | None
+    texts: int = 0
 
 
-def draw(matrix: Matrix, lens: Lens, reading: Reading) -> str:
+def draw(matrix: Matrix, reading: Reading) -> str:
     """Draw a matrix alone, as a whole SVG on a light ground."""
-    return figures.matrix_figure(shown(matrix, lens, reading))
+    return figures.matrix_figure(shown(matrix, reading))
 
 
-def shown(matrix: Matrix, lens: Lens, reading: Reading) -> figures.Matrix:
+def shown(matrix: Matrix, reading: Reading) -> figures.Matrix:
     """Compute what is drawn; of a large matrix the maxima over squares of cells."""
-    rows, columns = matrix.shape
-    first = max(0, rows - reading.last) if reading.last else 0
+    lens, (rows, columns) = matrix.lens, matrix.shape
+    first = _first(matrix, reading)
     factor = max(1, -(-max(rows - first, columns) // figures.LARGEST))
-    weights, states = _reduced(matrix, first, factor)
+    weights, states = reduced(matrix, first, factor)
     scale = tiles.scale_of(matrix, lens.value)
     seen = figures.Matrix(
         rows=matrix.rows.tokens[first:],
@@ -67,8 +70,21 @@ def shown(matrix: Matrix, lens: Lens, reading: Reading) -> figures.Matrix:
     return seen
 
 
-def _reduced(matrix: Matrix, first: int, factor: int) -> Cells:
-    """Take maxima over squares of cells, computed a band of rows at a time."""
+def first_rows(matrix: Matrix, reading: Reading, count: int) -> figures.Matrix:
+    """Give the exact numbers of the first rows on show, at most `count`."""
+    first = _first(matrix, reading)
+    rows = slice(first, min(first + count, matrix.shape[0]))
+    predictions = _predicted(reading.predictions, matrix.rows, first)
+    cells = matrix.cells(rows, slice(0, matrix.shape[1]))
+    return figures.Matrix(matrix.rows.tokens[rows], matrix.columns.tokens, *cells, reading.name, predictions=predictions)
+
+
+def _first(matrix: Matrix, reading: Reading) -> int:
+    return max(0, matrix.shape[0] - reading.last) if reading.last else 0
+
+
+def reduced(matrix: Matrix, first: int, factor: int) -> Cells:
+    """Take maxima over squares of cells from a row on, computed a band of rows at a time."""
     rows, columns = matrix.shape
     band = max(1, tiles.ROWS_AT_ONCE // max(1, columns) // factor) * factor
     parts = [
@@ -115,5 +131,6 @@ def _notes(lens: Lens, reading: Reading) -> list[str]:
         "Special tokens are left out.": lens.hide_special,
         f"The last {reading.last} rows.": reading.last > 0,
         "Columns are sorted by the row that is read.": reading.by_weight,
+        f"The mean of n = {reading.texts} texts.": reading.texts > 0,
     }
     return [note for note, holds in notes.items() if holds]

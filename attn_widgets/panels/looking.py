@@ -14,6 +14,7 @@ from attn_widgets.panels import lens_figure, tiles, wire
 from attn_widgets.panels.base import Answer, Checked, PanelError
 from attn_widgets.panels.lens import Lens, Matrix
 from attn_widgets.panels.overviews import LARGEST
+from attn_widgets.panels.spreads import spread_spec
 from attn_widgets.panels.stepping import SteppingPanel
 from attn_widgets.trace import head_name
 
@@ -128,11 +129,14 @@ class LookingPanel(SteppingPanel):
 
     def figure(self) -> str:
         """Draw what `save` writes, as one SVG on a light ground: the matrix on show, alone, as it is on show."""
-        return lens_figure.draw(self.matrix(), self.lens, self._reading())
+        return lens_figure.draw(self.matrix(), self._reading())
 
     def _reading(self) -> lens_figure.Reading:
-        predictions = self._frames.traces[self.moment].predictions_of(self.layer)
-        return lens_figure.Reading(self.matrix_name, self.title, self.query, self.by_weight, self.last, predictions)
+        trace = self._frames.traces[self.moment]
+        texts, predictions = int((spread_spec(trace) or {}).get("n", 0)), trace.predictions_of(self.layer)
+        return lens_figure.Reading(
+            self.matrix_name, self.title, self.query, self.by_weight, self.last, predictions, texts
+        )
 
     def provenance(self) -> dict[str, str | int | float]:
         """Say what is on show and where it comes from, and what was made of it."""

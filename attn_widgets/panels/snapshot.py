@@ -13,17 +13,27 @@ from attn_widgets.panels.tokens import shorten, visible
 from attn_widgets.trace import VALUE, AttentionTrace, head_name
 
 MOST_THUMBNAILS = 48
+MOST_CELLS = 1 << 24
+"""Of all heads, up to which thumbnails are drawn: more would keep the kernel from answering for seconds."""
+
 MOST_LINES = 64
 _THUMBNAIL = 58
 
 
 def heads_html(
-    trace: AttentionTrace, layer: int, head: int | None, ident: str, title: str = "", matrix: Matrix | None = None
+    trace: AttentionTrace,
+    layer: int,
+    head: int | None,
+    ident: str,
+    title: str = "",
+    *,
+    matrix: Matrix | None = None,
+    first: Matrix | None = None,
 ) -> str:
     """Write a figure with one head large, all heads small, and a table of what each row looks at most.
 
-    Without a `head` the large one is the mean over the layer's heads, or `matrix` where it is given. `ident` becomes
-    the figure's id, by which the live view hides it.
+    Without a `head` the large one is the mean over the layer's heads, or `matrix` where it is given; `first` are its
+    first rows, exactly. `ident` becomes the figure's id, by which the live view hides it.
     """
     matrix = matrix or head_matrix(trace, layer, head, title)
     main, width, height = draw_matrix(matrix)
@@ -31,17 +41,18 @@ def heads_html(
     gap = 36 if small else 0
     moved = f'<g transform="translate({width + gap:g} 0)">{small}</g>' if small else ""
     drawn = svg.drawing(width + gap + small_width, max(height, small_height), define_hatching(), main, moved)
-    rows, columns = matrix.weights.shape
+    rows, columns = len(matrix.rows), len(matrix.columns)
     alt = f"{matrix.name}: heatmap of {rows} rows by {columns} columns; "
     alt += "a row is the reading position, a column what it sees"
-    table = _table(matrix)
+    table = _table(first or matrix, rows)
     return f'<figure id="{ident}" style="margin:0">{svg.image_tag(drawn, alt)}{table}</figure>'
 
 
 def _thumbnails(trace: AttentionTrace, current: tuple[int, int | None]) -> tuple[str, float, float]:
     """All heads, a layer a row; nothing where there are too many, or just one."""
     heads = list(trace.iter_heads())
-    if not 1 < len(heads) <= MOST_THUMBNAILS:
+    cells = sum(trace.blocks[layer].record.queries * trace.blocks[layer].record.keys for layer, _ in heads)
+    if not 1 < len(heads) <= MOST_THUMBNAILS or cells > MOST_CELLS:
         return "", 0, 0
     pitch_x, pitch_y = _THUMBNAIL + 12, _THUMBNAIL + 26
     parts = []
@@ -62,12 +73,12 @@ def _thumbnails(trace: AttentionTrace, current: tuple[int, int | None]) -> tuple
     return "".join(parts), widest * pitch_x - 12, 34 + trace.layers * pitch_y
 
 
-def _table(matrix: Matrix) -> str:
-    """List what each row looks at most, folded away."""
+def _table(matrix: Matrix, rows: int) -> str:
+    """List what each of the first rows looks at most, folded away."""
     head = "<tr><th>row</th><th>looks most at</th><th>weight</th>"
     head += "<th>predicts</th><th></th>" if matrix.predictions else ""
     lines = [_line(matrix, row) for row in range(min(len(matrix.weights), MOST_LINES))]
-    left = len(matrix.weights) - len(lines)
+    left = rows - len(lines)
     more = f'<tr><td colspan="5">… {left} more rows</td></tr>' if left > 0 else ""
     return (
         f"<details><summary>{matrix.name} as a table</summary><table><thead>{head}</tr></thead>"

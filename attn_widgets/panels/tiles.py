@@ -54,11 +54,18 @@ def reduced(values: np.ndarray, states: np.ndarray, step: int) -> Cells:
     if step == 1:
         return values, states
     seen = np.where(states == VALUE, values, -np.inf)
-    for axis in (0, 1):
-        at = np.arange(0, seen.shape[axis], step)
-        seen = np.maximum.reduceat(seen, at, axis)  # a NaN wins
-        states = np.minimum.reduceat(states, at, axis)
+    seen = _folded(np.maximum, _folded(np.maximum, seen, step).T, step).T  # a NaN wins
+    states = _folded(np.minimum, _folded(np.minimum, states, step).T, step).T
     return np.where(states == VALUE, seen, 0).astype(np.float32), states
+
+
+def _folded(choose: np.ufunc, cells: np.ndarray, step: int) -> np.ndarray:
+    """Choose among every `step` rows; several times faster than ``choose.reduceat``, which goes cell by cell."""
+    chosen = cells[::step].copy()
+    for row in range(1, min(step, len(cells))):
+        others = cells[row::step]
+        choose(chosen[: len(others)], others, out=chosen[: len(others)])
+    return chosen
 
 
 def picture(matrix: Matrix, rows: slice, columns: slice, step: int, scale: Scale) -> UInt8[np.ndarray, "row column"]:
