@@ -76,6 +76,24 @@ def test_a_row_is_exact_to_the_bit(panel: Wire, trace: AttentionTrace) -> None:
     np.testing.assert_array_equal(np.frombuffer(states, np.uint8), trace.states(1, 0, 321)[0])
 
 
+def test_a_row_comes_with_the_picture_where_it_is_asked_for(panel: Wire, trace: AttentionTrace) -> None:
+    _, (codes, values, states) = asked(panel, "tile", step=2, row=321)
+    assert len(codes) == 300 * 300
+    np.testing.assert_array_equal(np.frombuffer(values, "<f4"), trace.weights(1, 0, 321)[0])
+    np.testing.assert_array_equal(np.frombuffer(states, np.uint8), trace.states(1, 0, 321)[0])
+
+
+def test_the_static_picture_of_a_long_text_is_reduced_and_its_table_exact(trace: AttentionTrace) -> None:
+    html = HeadPanel(trace, layer=1).snapshot()
+    drawn = base64.b64decode(html.split("base64,", 1)[1].split('"', 1)[0]).decode()
+    assert "Each point is the maximum of 3×3 cells." in drawn
+    assert "heatmap of 600 rows by 600 columns" in html
+    row = trace.weights(1, 0, 63)[0]
+    assert f"<td>t63</td><td>t{row.argmax()}</td><td>{row.max():.4g}</td>" in html
+    assert html.count("<tr><td>t") == 64
+    assert "536 more rows" in html
+
+
 def test_a_small_matrix_comes_whole_and_means_are_those_of_the_trace() -> None:
     trace = causal_trace()
     wire = Wire(HeadPanel(trace))
@@ -90,6 +108,7 @@ def test_a_small_matrix_comes_whole_and_means_are_those_of_the_trace() -> None:
         ("tile", {"rows": [5, 5], "columns": [0, 1]}, "rows 5 to 5 are not there"),
         ("tile", {"rows": "all"}, r"rows must be a pair \(from, to\)"),
         ("tile", {"step": -1}, "step must be a whole number"),
+        ("tile", {"step": 2, "row": 600}, "row 600 does not exist; there are 600"),
         ("tile", {"step": 10**30}, "step must be a whole number"),
         ("row", {"row": 600}, "row 600 does not exist; there are 600: 0 to 599"),
         ("row", {"row": None}, "row must be a whole number"),
@@ -166,6 +185,22 @@ def test_the_static_picture_shows_what_the_lens_shows() -> None:
 
 def test_scores_of_a_mean_leave_the_static_picture_of_the_mean() -> None:
     assert "L0 mean as a table" in HeadPanel(causal_trace(), mean=True, value="score").snapshot()
+
+
+def test_pinned_heads_of_another_kind_than_the_layer_on_show_are_refused_as_on_the_page(tmp_path: Path) -> None:
+    panel = HeadPanel(both_kinds(), mean=True, over="pinned", pinned=[(0, 0), (0, 1)])
+    name = panel.matrix_name
+    panel.save(tmp_path / "alike.svg")
+    other = next(
+        b.layer
+        for b in panel.trace.blocks
+        if b.key_tokens != panel.trace.blocks[0].key_tokens or b.query_tokens != panel.trace.blocks[0].query_tokens
+    )
+    panel.layer = other
+    with pytest.raises(ConfigError, match="heads of layers with other tokens cannot be combined"):
+        panel.save(tmp_path / "other.svg")
+    assert not (tmp_path / "other.svg").exists()
+    assert name not in panel.snapshot()
 
 
 def test_heads_are_ranked_among_layers_like_the_one_on_show() -> None:

@@ -54,6 +54,11 @@ def test_a_row_is_answered_and_one_text_has_none(mean: AttentionTrace) -> None:
         ask(causal_trace())
 
 
+def test_a_picture_of_a_mean_says_of_how_many_texts_it_is(mean: AttentionTrace) -> None:
+    assert "The mean of n = 2 texts." in HeadPanel(mean).figure()
+    assert "The mean of" not in HeadPanel(causal_trace()).figure()
+
+
 @pytest.mark.parametrize("kind", [HeadPanel, Explorer])
 def test_a_panel_sends_n_and_spreads_with_its_heads(mean: AttentionTrace, kind: type[HeadPanel]) -> None:
     panel = kind(mean)

@@ -21,6 +21,8 @@ How = Literal["mean", "max"]
 Value = Literal["weight", "score", "log"]
 Cells = tuple[Float32[np.ndarray, "query key"], UInt8[np.ndarray, "query key"]]
 
+OTHER_TOKENS = "heads of layers with other tokens cannot be combined; choose layers of one kind"
+
 HIDDEN = 3
 """State of a cell under the threshold or beyond the strongest of its row."""
 
@@ -115,7 +117,7 @@ class Matrix:
         first = self._blocks[0][0]
         for block, _ in self._blocks:
             if (block.query_tokens, block.key_tokens) != (first.query_tokens, first.key_tokens):
-                raise ConfigError("heads of layers with other tokens cannot be combined; choose layers of one kind")
+                raise ConfigError(OTHER_TOKENS)
         if lens.value == "score" and first.record.scores(lens.heads[0][1], slice(0, 1), slice(0, 1)) is None:
             raise ConfigError("this trace kept weights alone, no scores; show weights or their logarithm")
         self.rows = Axis.of(first.query_tokens, lens.words, lens.hide_special)

@@ -74,9 +74,9 @@ def first_rows(matrix: Matrix, reading: Reading, count: int) -> figures.Matrix:
     """Give the exact numbers of the first rows on show, at most `count`."""
     first = _first(matrix, reading)
     rows = slice(first, min(first + count, matrix.shape[0]))
-    predictions = _predicted(reading.predictions, matrix.rows, first)
+    predicted = _predicted(reading.predictions, matrix.rows, first)
     cells = matrix.cells(rows, slice(0, matrix.shape[1]))
-    return figures.Matrix(matrix.rows.tokens[rows], matrix.columns.tokens, *cells, reading.name, predictions=predictions)
+    return figures.Matrix(matrix.rows.tokens[rows], matrix.columns.tokens, *cells, reading.name, predictions=predicted)
 
 
 def _first(matrix: Matrix, reading: Reading) -> int:

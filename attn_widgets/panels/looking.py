@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 import traitlets
 
+from attn_widgets.errors import ConfigError
 from attn_widgets.panels import lens_figure, tiles, wire
 from attn_widgets.panels.base import Answer, Checked, PanelError
-from attn_widgets.panels.lens import Lens, Matrix
+from attn_widgets.panels.lens import OTHER_TOKENS, Lens, Matrix
 from attn_widgets.panels.overviews import LARGEST
 from attn_widgets.panels.spreads import spread_spec
 from attn_widgets.panels.stepping import SteppingPanel
@@ -113,8 +114,13 @@ class LookingPanel(SteppingPanel):
         return [(block.layer, head) for block in layers for head in range(block.record.heads)]
 
     def matrix(self) -> Matrix:
-        """Give the matrix on show, computed as it is asked for."""
-        return Matrix(self._frames.traces[self.moment], self.lens)
+        """Give the matrix on show, computed as it is asked for; pinned heads must have the tokens of the layer."""
+        trace, lens = self._frames.traces[self.moment], self.lens
+        shown = trace.block(self.layer)
+        for block in (trace.block(layer) for layer, _ in lens.heads):
+            if (block.query_tokens, block.key_tokens) != (shown.query_tokens, shown.key_tokens):
+                raise ConfigError(OTHER_TOKENS)
+        return Matrix(trace, lens)
 
     @property
     def matrix_name(self) -> str:
@@ -151,7 +157,7 @@ class LookingPanel(SteppingPanel):
         return about
 
     def answers(self) -> Mapping[str, Callable[[dict[str, Any]], Answer]]:
-        """Name what the page may ask of a matrix: all of it, a picture of a rectangle, an exact row."""
+        """Name what the page may ask of a matrix: all of it, a picture of a rectangle (and a row), an exact row."""
         return {"matrix": self._answer_matrix, "tile": self._answer_tile, "row": self._answer_row}
 
     def _asked_matrix(self, content: Mapping[str, Any]) -> Matrix:
@@ -183,7 +189,7 @@ class LookingPanel(SteppingPanel):
             raise PanelError(f"a picture has at most {MOST_CODES:,} cells; ask for a smaller one, or a larger step")
         scaled = self._scaled(matrix, content)
         codes = tiles.picture(matrix, rows, columns, step, tiles.Scale(scaled["low"], scaled["high"]))
-        return scaled, [codes.tobytes()]
+        return scaled, [codes.tobytes(), *(self._answer_row(content)[1] if "row" in content else [])]
 
     def _answer_row(self, content: dict[str, Any]) -> Answer:
         matrix = self._asked_matrix(content)

@@ -37,6 +37,7 @@ export class Answers {
   /** Take what is here for a state and ask once for what is not. */
   follow(state: State): void {
     const axes = axesOf(this.#source.spec, state);
+    this.#looks.begin();
     this.look = this.#looks.at(state, axes);
     this.#prefetch(state);
     this.#followFound(state);

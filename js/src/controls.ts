@@ -24,6 +24,8 @@ export class Stepper {
   }
 
   set(value: number, count: number, text: string): void {
+    const shown = this.#slider.value === String(value) && this.#text.textContent === text;
+    if (shown && value === this.#value && count === this.#count) return;
     this.#value = value;
     this.#count = count;
     this.#slider.max = String(count - 1);
@@ -47,7 +49,7 @@ export class Toggle {
   }
 
   set(on: boolean, text?: string): void {
-    this.node.setAttribute("aria-pressed", String(on));
+    if ((this.node.getAttribute("aria-pressed") === "true") !== on) this.node.setAttribute("aria-pressed", String(on));
     if (text !== undefined) say(this.node, text);
   }
 }

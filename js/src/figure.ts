@@ -3,6 +3,7 @@
 import { brief, fit } from "./text.ts";
 import { drawArcs } from "./arcs.ts";
 import { inkOn, level } from "./colours.ts";
+import { forgetFont, setFont, useFont } from "./fonts.ts";
 import { columnMiddle, type Demand, hit, type Hit, type Layout, layOut, rowMiddle } from "./geometry.ts";
 import { crop, paintMatrix, stripes } from "./heatmap.ts";
 import type { Ablation, Predictions } from "./model.ts";
@@ -70,12 +71,13 @@ export class Figure {
   measure(picture: Picture, width: number, theme: Theme, ratio: number): Layout {
     const context = this.#context;
     if (!context) return layOut({ width, rows: 1, columns: 1, rowLabel: 0, columnLabel: 0, tail: 0, ratio });
-    context.font = `12px ${theme.font}`;
-    if (this.#font !== context.font) {
+    const font = `600 12px ${theme.font}`; // as labels are when chosen
+    if (this.#font !== font) {
       this.#labels.clear();
       this.#widths = new WeakMap();
     }
-    this.#font = context.font;
+    this.#font = font;
+    useFont(context, font);
     const widest = (tokens: string[], limit: number): number => this.#widest(context, tokens, limit);
     const demand: Demand = {
       width,
@@ -142,6 +144,7 @@ export class Figure {
 
   /** Paint into any context: the panel's own, a larger one, or one that records. */
   paint(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme, ratio: number): void {
+    forgetFont(context); // a canvas of a new size has lost it
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, layout.width, layout.height);
     if (picture.head) {
@@ -185,33 +188,31 @@ export class Figure {
     for (const [token, row] of rows) {
       const chosen = row === picture.row || picture.selected.includes(row);
       if (!chosen && (row % layout.rowStep || Math.abs(row - picture.row) < layout.rowStep)) continue;
-      this.#setFont(context, layout.font, chosen, theme);
+      setFont(context, layout.font, chosen, theme);
       context.fillStyle = chosen ? theme.ink : theme.muted;
       context.fillText(this.#label(token, LONGEST_LABEL), layout.x - 7, rowMiddle(layout, row));
     }
-    const column = picture.column;
+    this.#drawColumnLabels(context, picture, columns, layout, theme);
+  }
+
+  #drawColumnLabels(context: CanvasRenderingContext2D, picture: Picture, columns: [string, number][], layout: Layout, theme: Theme): void {
+    const { column } = picture;
+    const read = picture.head ? rowOf(picture.head, picture.row) : null;
+    context.save();
+    context.textAlign = layout.flat ? "center" : "left";
+    if (!layout.flat) context.rotate(-Math.PI / 2);
     for (const [token, c] of columns) {
       const chosen = c === column;
       if (!chosen && (c % layout.columnStep || (column !== null && Math.abs(c - column) < layout.columnStep))) continue;
-      const weight = this.#weight(picture, picture.row, c);
-      this.#setFont(context, layout.font, chosen, theme);
-      context.fillStyle = chosen || (weight ?? 0) >= 0.1 ? theme.ink : theme.muted;
-      this.#columnLabel(context, this.#label(token, LONGEST_LABEL), columnMiddle(layout, c), layout);
+      setFont(context, layout.font, chosen, theme);
+      context.fillStyle = chosen || (read?.states[c] === VALUE && read.weights[c]! >= 0.1) ? theme.ink : theme.muted;
+      const x = columnMiddle(layout, c);
+      const label = this.#label(token, LONGEST_LABEL);
+      if (layout.flat) context.fillText(label, x, layout.y - 12);
+      else context.fillText(label, 6 - layout.y, x + 0.5);
     }
-  }
-
-  #columnLabel(context: CanvasRenderingContext2D, label: string, x: number, layout: Layout): void {
-    if (layout.flat) {
-      context.textAlign = "center";
-      context.fillText(label, x, layout.y - 12);
-      return;
-    }
-    context.save();
-    context.translate(x, layout.y - 6);
-    context.rotate(-Math.PI / 2);
-    context.textAlign = "left";
-    context.fillText(label, 0, 0.5);
     context.restore();
+    forgetFont(context);
   }
 
   #drawSelection(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {
@@ -240,10 +241,11 @@ export class Figure {
 
   /** The numbers of the row that is read, in its cells. */
   #drawNumbers(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {
-    this.#setFont(context, 11, false, theme);
+    setFont(context, 11, false, theme);
     context.textAlign = "center";
+    const read = picture.head ? rowOf(picture.head, picture.row) : null;
     for (const [, column] of inWindow(picture.columns, layout.column0, layout.columns)) {
-      const weight = this.#weight(picture, picture.row, column);
+      const weight = read?.states[column] === VALUE ? (read.weights[column] ?? null) : null;
       if (weight === null || !Number.isFinite(weight) || Math.abs(weight) < 0.005) continue;
       const colour = theme.palette[level(picture.head ? shareOf(picture.head, weight) : weight)];
       context.fillStyle = colour ? inkOn(colour) : theme.ink;
@@ -251,23 +253,13 @@ export class Figure {
     }
   }
 
-  #weight(picture: Picture, row: number, column: number): number | null {
-    const read = picture.head ? rowOf(picture.head, row) : null;
-    return read && read.states[column] === VALUE ? (read.weights[column] ?? null) : null;
-  }
-
   /** Width of the widest label of a token list, measured once. */
   #widest(context: CanvasRenderingContext2D, tokens: string[], limit: number): number {
     const known = this.#widths.get(tokens);
     if (known !== undefined) return known;
-    this.#setFont(context, 12, false, null);
+    useFont(context, this.#font);
     const width = tokens.reduce((most, token) => Math.max(most, context.measureText(this.#label(token, limit)).width), 0);
     this.#widths.set(tokens, width);
     return width;
-  }
-
-  #setFont(context: CanvasRenderingContext2D, size: number, bold: boolean, theme: Theme | null): void {
-    const font = theme ? `${bold ? "600 " : ""}${size}px ${theme.font}` : this.#font;
-    if (context.font !== font) context.font = font;
   }
 }

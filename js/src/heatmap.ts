@@ -92,8 +92,20 @@ function tile(context: CanvasRenderingContext2D, size: number, draw: (tile: Canv
   return context.createPattern(canvas, "repeat") ?? "transparent";
 }
 
+/** Patterns of a context, made once. */
+const striped = new WeakMap<CanvasRenderingContext2D, Map<string, CanvasPattern | string>>();
+
 /** The look of what is masked. */
 export function stripes(context: CanvasRenderingContext2D, colour: string, ratio: number): CanvasPattern | string {
+  const made = striped.get(context) ?? new Map<string, CanvasPattern | string>();
+  striped.set(context, made);
+  const key = `${colour} ${ratio}`;
+  const pattern = made.get(key) ?? makeStripes(context, colour, ratio);
+  made.set(key, pattern);
+  return pattern;
+}
+
+function makeStripes(context: CanvasRenderingContext2D, colour: string, ratio: number): CanvasPattern | string {
   const size = Math.round(6 * ratio);
   return tile(context, size, (t) => {
     t.strokeStyle = colour;

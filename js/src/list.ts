@@ -11,16 +11,24 @@ export interface Entry {
   current: boolean;
 }
 
+/** An array of them, or what makes them when they are to be shown. */
+export interface Entries {
+  readonly length: number;
+  slice(start: number, end: number): Entry[];
+}
+
 interface Line {
   node: HTMLLIElement;
   button: HTMLButtonElement;
   name: HTMLElement;
   bar: HTMLElement;
   number: HTMLElement;
+  /** What it shows. */
+  shown: { entry: Entry; colour: string } | null;
 }
 
 /** More entries than this are summed up in words. */
-const MOST = 64;
+const MOST = 48;
 
 export class Ranking {
   readonly node: HTMLElement;
@@ -45,10 +53,11 @@ export class Ranking {
     );
   }
 
-  set(title: string, entries: Entry[], foot: string, theme: Theme): void {
+  set(title: string, entries: Entries, foot: string, theme: Theme): void {
     say(this.#title, title);
     this.#list.setAttribute("aria-label", title);
     const shown = entries.slice(0, MOST);
+    const rest = entries.slice(MOST, MOST + 1)[0];
     while (this.#lines.length < shown.length) this.#add();
     this.#lines.forEach((line, i) => {
       const entry = shown[i];
@@ -58,8 +67,7 @@ export class Ranking {
     this.#shown = shown.length;
     const focusable = this.#lines.find((line) => !line.node.hidden && line.node.contains(document.activeElement)) ?? this.#lines[0];
     for (const line of this.#lines) line.button.tabIndex = line === focusable ? 0 : -1;
-    const rest = entries.slice(MOST);
-    const more = rest.length ? `${rest.length} more, each at most ${rest[0]?.text}` : "";
+    const more = rest ? `${entries.length - MOST} more, each at most ${rest.text}` : "";
     say(this.#foot, [more, foot].filter(Boolean).join(" · "));
   }
 
@@ -69,21 +77,27 @@ export class Ranking {
     const number = h("span", { class: "attn-entry-number" });
     const button = h("button", { type: "button", class: "attn-entry" }, name, bar, number);
     const node = h("li", {}, button);
-    this.#lines.push({ node, button, name, bar, number });
+    this.#lines.push({ node, button, name, bar, number, shown: null });
     this.#list.append(node);
   }
 
+  /** Write what changed: a list is filled with every step, and most of writing is what the browser does after. */
   #fill(line: Line, entry: Entry, theme: Theme): void {
-    say(line.name, entry.name);
-    line.name.title = entry.name;
-    say(line.number, entry.text);
-    line.button.setAttribute("aria-current", String(entry.current));
+    const share = Number.isFinite(entry.value) ? Math.min(1, Math.max(0, entry.value)) : 0;
+    const shade = theme.palette[level(0.3 + 0.5 * share)];
+    const colour = shade ? css(shade) : "currentColor";
+    const before = line.shown;
+    line.shown = { entry, colour };
+    if (before?.entry.name !== entry.name) {
+      line.name.textContent = entry.name;
+      line.name.title = entry.name;
+    }
+    if (before?.entry.text !== entry.text) line.number.textContent = entry.text;
+    if (before?.entry.current !== entry.current) line.button.setAttribute("aria-current", String(entry.current));
     const fill = line.bar.firstElementChild;
     if (!(fill instanceof HTMLElement)) return;
-    const share = Number.isFinite(entry.value) ? Math.min(1, Math.max(0, entry.value)) : 0;
-    fill.style.width = `${100 * share}%`;
-    const colour = theme.palette[level(0.3 + 0.5 * share)];
-    fill.style.background = colour ? css(colour) : "currentColor";
+    if (before?.entry.value !== entry.value) fill.style.width = `${100 * share}%`;
+    if (before?.colour !== colour) fill.style.background = colour;
   }
 
   #keydown(event: KeyboardEvent): void {

@@ -45,11 +45,18 @@ export class Looks {
   #made = new Map<string, { base: Head; head: Head }>();
   #tiled = new Map<string, Head & { tiles: Tiles }>();
   #asked = new Set<string>();
+  /** Matrices in tiles that are on show: what comes of others is no cause to draw. */
+  #shown = new Set<Head>();
 
   constructor(source: Source, came: () => void, failed: (reason: string) => void) {
     this.#source = source;
     this.#came = came;
     this.#failed = failed;
+  }
+
+  /** Begin to say anew what is on show. */
+  begin(): void {
+    this.#shown.clear();
   }
 
   /** What a state shows, with null for a matrix that is not here yet and was asked for. */
@@ -59,6 +66,10 @@ export class Looks {
     const refused = refusal(axes, state, heads);
     if (refused) this.#failed(refused);
     const base = refused ? null : this.#base(state, axes, heads);
+    if (base?.tiles instanceof Tiles) {
+      this.#shown.add(base);
+      if (this.#source.spec.live) base.tiles.prefetch(this.#row(state, axes));
+    }
     if (!base || base.tiles) return { head: base, rows, columns };
     const key = JSON.stringify([state.moment, heads, state.how, state.value, state.words, state.hide_special, state.threshold, state.top]);
     const made = this.#made.get(key);
@@ -142,7 +153,10 @@ export class Looks {
     if (!head) {
       const queries = this.#axis(axes, axes.block.queries, axes.rows, state).starts.length;
       const keys = this.#axis(axes, axes.block.keys, axes.columns, state).starts.length;
-      const tiles = new Tiles(queries, keys, (what, more) => this.#source.askPart(what, lens, more), this.#came, this.#failed);
+      const came = (): void => {
+        if (head && this.#shown.has(head)) this.#came();
+      };
+      const tiles = new Tiles(queries, keys, (what, more) => this.#source.askPart(what, lens, more), came, this.#failed);
       const picture = this.#picture(state, heads);
       if (picture) tiles.seed(picture);
       head = {

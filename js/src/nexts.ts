@@ -1,16 +1,11 @@
 /** Right of the rows: the token that is predicted next at each, and what it is without a head. */
 
 import { type Picture, inWindow } from "./figure.ts";
+import { setFont } from "./fonts.ts";
 import { type Layout, rowMiddle } from "./geometry.ts";
 import type { Predictions } from "./model.ts";
 import { brief } from "./text.ts";
 import type { Theme } from "./theme.ts";
-
-/** Set the font only where it changed: browsers parse it anew each time. */
-export function setFont(context: CanvasRenderingContext2D, size: number, bold: boolean, theme: Theme): void {
-  const font = `${bold ? "600 " : ""}${size}px ${theme.font}`;
-  if (context.font !== font) context.font = font;
-}
 
 /** `wide` is the room of one column of predictions; `label` cuts a token to what fits there. */
 export function drawPredictions(

@@ -1,21 +1,30 @@
 /** What the panel says in words and numbers about a row: pure, so that it can be tested. */
 
 import type { Picture } from "./figure.ts";
-import type { Entry } from "./list.ts";
+import type { Entries, Entry } from "./list.ts";
 import { type Ablation, headName } from "./model.ts";
 import type { State } from "./state.ts";
 import { brief, digits, looksAt, quoted } from "./text.ts";
-import { type Found, type Head, HIDDEN, isWeights, MASKED, NOT_CAPTURED, rowOf, shareOf, VALUE } from "./wire.ts";
+import { type Found, type Head, HIDDEN, isWeights, MASKED, NOT_CAPTURED, type Row, rowOf, shareOf, VALUE } from "./wire.ts";
 
 export interface Key {
   key: number;
   weight: number;
 }
 
+/** What was ranked last: several ask for it while a picture is drawn. */
+let ranked: { head: Head; row: number; read: Row | null; keys: Key[] } | null = null;
+
 /** The keys of a row that have a weight, the strongest first, NaN last. */
 export function rankKeys(head: Head, row: number): Key[] {
-  const keys: Key[] = [];
   const read = rowOf(head, row);
+  if (ranked?.head === head && ranked.row === row && (!head.tiles || ranked.read === read)) return ranked.keys;
+  ranked = { head, row, read, keys: rank(head, read) };
+  return ranked.keys;
+}
+
+function rank(head: Head, read: Row | null): Key[] {
+  const keys: Key[] = [];
   for (let key = 0; read && key < head.keys; key++) {
     if (read.states[key] === VALUE) keys.push({ key, weight: read.weights[key]! });
   }
@@ -102,13 +111,15 @@ export function describe(name: string, { head, rows, columns, row, column, ablat
 
 export const isMasked = (head: Head, row: number, key: number): boolean => rowOf(head, row)?.states[key] === MASKED;
 
-export function keyEntries(head: Head, keys: Key[], columns: string[], current: number | null): Entry[] {
-  return keys.map(({ key, weight }) => ({
+/** Entries are made as they are shown: of thousands of keys a few are. */
+export function keyEntries(head: Head, keys: Key[], columns: string[], current: number | null): Entries {
+  const entry = ({ key, weight }: Key): Entry => ({
     name: columns[key] ?? "",
     value: shareOf(head, weight),
     text: digits(weight),
     current: key === current,
-  }));
+  });
+  return { length: keys.length, slice: (start, end) => keys.slice(start, end).map(entry) };
 }
 
 export function headEntries(found: Found[], state: State): Entry[] {

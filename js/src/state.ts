@@ -35,12 +35,17 @@ export function readState(model: AnyModel<HeadModel>): State {
   };
 }
 
-export function saveState(model: AnyModel<HeadModel>, patch: Partial<State>): void {
+/** Set what is shown; `save_changes` tells the kernel. */
+export function setState(model: AnyModel<HeadModel>, patch: Partial<State>): void {
   const set = <K extends keyof State>(name: K): void => {
     const value = patch[name];
     if (value !== undefined) model.set(name, value as HeadModel[K]);
   };
   TRAITS.forEach(set);
+}
+
+export function saveState(model: AnyModel<HeadModel>, patch: Partial<State>): void {
+  setState(model, patch);
   model.save_changes();
 }
 

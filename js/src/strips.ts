@@ -2,6 +2,7 @@
 
 import { css, level } from "./colours.ts";
 import type { Picture } from "./figure.ts";
+import { setFont } from "./fonts.ts";
 import { type Layout, STRIPS_GAP } from "./geometry.ts";
 import type { Theme } from "./theme.ts";
 import { shareOf, VALUE } from "./wire.ts";
@@ -16,7 +17,7 @@ export function drawStrips(
   const top = layout.y + layout.cellHeight * layout.rows + STRIPS_GAP;
   picture.strips.forEach(({ name, head, row }, i) => {
     const y = top + i * layout.strip;
-    context.font = `${Math.min(12, layout.strip - 1)}px ${theme.font}`;
+    setFont(context, Math.min(12, layout.strip - 1), false, theme);
     context.textAlign = "right";
     context.textBaseline = "middle";
     context.fillStyle = theme.muted;

@@ -77,12 +77,14 @@ export class Tiles {
   row(row: number): Row | null {
     const here = this.#rows.get(row);
     if (here) return here;
-    this.#fetch(`row ${row}`, "row", { row }, ([, [values, states]]) => {
-      if (!values || !states) throw new Error("the kernel's answer lacks the row");
-      this.#rows.set(row, { weights: floats(values, 0, this.keys), states: bytes(states, 0, this.keys) });
-      for (const old of this.#rows.keys()) if (this.#rows.size > MOST_ROWS && old !== row) this.#rows.delete(old);
-    });
+    this.#fetch([`row ${row}`], "row", { row }, ([, [values, states]]) => this.#takeRow(row, values, states));
     return null;
+  }
+
+  #takeRow(row: number, values: DataView | undefined, states: DataView | undefined): void {
+    if (!values || !states) throw new Error("the kernel's answer lacks the row");
+    this.#rows.set(row, { weights: floats(values, 0, this.keys), states: bytes(states, 0, this.keys) });
+    for (const old of this.#rows.keys()) if (this.#rows.size > MOST_ROWS && old !== row) this.#rows.delete(old);
   }
 
   /** Take the picture of all of it that came with the panel. */
@@ -91,10 +93,12 @@ export class Tiles {
     this.#codes.set(wanted.key, { codes, wanted });
   }
 
-  /** Ask for the overview, and a row, before they are wanted. */
+  /** Ask for the overview and a row, together where neither is here: an answer costs more than what is in it. */
   prefetch(row: number): void {
-    this.#fetchTile(this.#overview());
-    this.row(Math.min(row, this.queries - 1));
+    const last = Math.min(row, this.queries - 1);
+    const both = last >= 0 && !this.#rows.has(last) && !this.#flying.has(`row ${last}`);
+    this.#fetchTile(this.#overview(), both ? last : null);
+    if (last >= 0) this.row(last);
   }
 
   /** Rows and columns to a code of the picture that a layout needs. */
@@ -111,17 +115,20 @@ export class Tiles {
     }
   }
 
-  #fetchTile(wanted: Wanted): void {
+  #fetchTile(wanted: Wanted, also: number | null = null): void {
     if (this.#codes.has(wanted.key)) return;
     const { row, column, step } = wanted;
     const rows: [number, number] = [row, Math.min(this.queries, row + SIDE * step)];
     const columns: [number, number] = [column, Math.min(this.keys, column + SIDE * step)];
-    this.#fetch(wanted.key, "tile", { rows, columns, step }, ([reply, [codes]]) => {
+    const keys = [wanted.key, ...(also === null ? [] : [`row ${also}`])];
+    const more = also === null ? {} : { row: also };
+    this.#fetch(keys, "tile", { rows, columns, step, ...more }, ([reply, [codes, values, states]]) => {
       if (!codes) throw new Error("the kernel's answer lacks the picture");
       this.low = Number(reply["low"] ?? 0);
       this.high = Number(reply["high"] ?? 1);
       const count = Math.ceil((rows[1] - row) / step) * Math.ceil((columns[1] - column) / step);
       this.#codes.set(wanted.key, { codes: bytes(codes, 0, count), wanted });
+      if (also !== null) this.#takeRow(also, values, states);
       this.#paintAhead(wanted.key);
       const overview = this.#overview().key;
       for (const old of this.#codes.keys()) {
@@ -196,25 +203,35 @@ export class Tiles {
     this.#tile(key, drawnLast);
   }
 
-  #fetch(key: string, what: "tile" | "row", more: Record<string, unknown>, then: (answer: [Reply, DataView[]]) => void): void {
-    if (this.#flying.has(key) || this.#refused.has(key)) return;
-    this.#flying.add(key);
+  /** Ask for what goes by these keys, unless the first is on its way or was just refused. */
+  #fetch(keys: string[], what: "tile" | "row", more: Record<string, unknown>, then: (answer: [Reply, DataView[]]) => void): void {
+    if (keys[0] === undefined || this.#flying.has(keys[0]) || this.#refused.has(keys[0])) return;
+    for (const key of keys) this.#flying.add(key);
     this.#ask(what, more)
       .then(then)
       .catch((error: Error) => {
-        this.#refused.add(key);
-        setTimeout(() => this.#refused.delete(key), AGAIN);
+        for (const key of keys) this.#refused.add(key);
+        setTimeout(() => keys.forEach((key) => this.#refused.delete(key)), AGAIN);
         this.#failed(error.message);
       })
       .finally(() => {
-        this.#flying.delete(key);
+        for (const key of keys) this.#flying.delete(key);
         this.#came();
       });
   }
 }
 
+type Colours = Pick<Theme, "palette" | "nan" | "unknown">;
+const tables = new WeakMap<Colours, Uint32Array>();
+
 /** The four bytes of each code's pixel; masked is clear, for the hatching behind it. */
-export function codeColours(theme: Pick<Theme, "palette" | "nan" | "unknown">): Uint32Array {
+export function codeColours(theme: Colours): Uint32Array {
+  const made = tables.get(theme) ?? makeColours(theme);
+  tables.set(theme, made);
+  return made;
+}
+
+function makeColours(theme: Colours): Uint32Array {
   const opaque = (colour: Rgb): number => new Uint32Array(Uint8Array.of(...colour, 255).buffer)[0]!;
   const table = new Uint32Array(256);
   for (let code = 0; code <= TOP; code++) table[code] = opaque(theme.palette[Math.round((code / TOP) * 255)]!);
@@ -225,13 +242,18 @@ export function codeColours(theme: Pick<Theme, "palette" | "nan" | "unknown">): 
   return table;
 }
 
+/** Pixels of a whole tile, used again and again: a megabyte each time would keep the browser collecting. */
+let scratch: ImageData | null = null;
+
 function paint(codes: Uint8Array, rows: number, columns: number, theme: Theme): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
   canvas.width = Math.max(1, columns);
   canvas.height = Math.max(1, rows);
+  if (!rows || !columns) return canvas;
+  if (scratch?.width !== columns || scratch.height !== rows) scratch = new ImageData(columns, rows);
   const table = codeColours(theme);
-  const pixels = new Uint32Array(rows * columns);
+  const pixels = new Uint32Array(scratch.data.buffer);
   for (let i = 0; i < pixels.length; i++) pixels[i] = table[codes[i]!]!;
-  if (pixels.length) canvas.getContext("2d")?.putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), columns, rows), 0, 0);
+  canvas.getContext("2d")?.putImageData(scratch, 0, 0);
   return canvas;
 }

@@ -18,7 +18,7 @@ import { action, type Action, click, NOTHING, perform, type Selection } from "./
 import { showing } from "./showing.ts";
 import { Source } from "./source.ts";
 import { spreadAt } from "./spread.ts";
-import { type Axes, axesOf, goTo, nameOf, nextHead, readState, saveState, type State, TRAITS } from "./state.ts";
+import { type Axes, axesOf, goTo, nameOf, nextHead, readState, setState, type State, TRAITS } from "./state.ts";
 import { makeTable } from "./table.ts";
 import { quoted } from "./text.ts";
 import { readTheme, type Theme } from "./theme.ts";
@@ -106,7 +106,9 @@ export class View {
 
   #set(patch: Partial<State>): void {
     this.#fail("");
-    saveState(this.#model, patch);
+    setState(this.#model, patch);
+    this.#answers.follow(this.#state); // what is to be shown is asked for before the kernel is told where the panel stands
+    this.#model.save_changes();
     this.#redraw.soon();
   }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Reply } from "../src/link.ts";
 import { refusal } from "../src/look.ts";
 import type { Axes, State } from "../src/state.ts";
 import { Tiles } from "../src/tiles.ts";
@@ -24,6 +25,24 @@ it("the logarithm of zero is no number gone wrong, an infinite weight is", () =>
   const log = { low: -9, high: 0 } as Head;
   expect([isKnown(log, Number.NEGATIVE_INFINITY), isKnown(log, Number.NaN)]).toEqual([true, false]);
   expect(isKnown({} as Head, Number.NEGATIVE_INFINITY)).toBe(false);
+});
+
+describe("what is asked for ahead", () => {
+  const view = (array: Uint8Array | Float32Array): DataView => new DataView(array.buffer);
+
+  it("is one request for the picture and the row, and none when they are here", async () => {
+    const ask = vi.fn(() => Promise.resolve<[Reply, DataView[]]>([{ low: 0, high: 1 }, [view(new Uint8Array(600 * 600 / 4)), view(new Float32Array(600).fill(0.5)), view(new Uint8Array(600))]]));
+    const tiles = new Tiles(600, 600, ask, () => undefined, () => undefined);
+    tiles.prefetch(7);
+    expect(tiles.row(7)).toBeNull(); // on its way, not asked for again
+    await Promise.resolve().then(() => Promise.resolve());
+    expect(ask.mock.calls).toEqual([["tile", { rows: [0, 600], columns: [0, 600], step: 2, row: 7 }]]);
+    expect([tiles.has(7), tiles.row(7)?.weights[3]]).toEqual([true, 0.5]);
+    tiles.prefetch(7);
+    expect(ask).toHaveBeenCalledTimes(1);
+    tiles.prefetch(8);
+    expect(ask.mock.calls[1]).toEqual(["row", { row: 8 }]);
+  });
 });
 
 describe("a row that was refused", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { ablationNote, rankKeys, restingNote, rowFoot, sentence } from "../src/readout.ts";
+import { ablationNote, keyEntries, rankKeys, restingNote, rowFoot, sentence } from "../src/readout.ts";
 import { cellText } from "../src/table.ts";
-import { type Head, MASKED, NOT_CAPTURED } from "../src/wire.ts";
+import { type Head, MASKED, NOT_CAPTURED, type Row } from "../src/wire.ts";
 
 const head: Head = {
   queries: 2,
@@ -17,6 +17,24 @@ describe("a row", () => {
   it("ranks its keys, NaN last, without masked and not captured ones", () => {
     expect(rankKeys(head, 0).map((k) => k.key)).toEqual([1, 0]);
     expect(rankKeys(head, 1).map((k) => k.key)).toEqual([3, 1, 2, 0]);
+  });
+
+  it("is ranked anew when it comes", () => {
+    let here: Row | null = null;
+    const tiled: Head = { ...head, tiles: { row: () => here, has: () => true } };
+    expect(rankKeys(tiled, 0)).toEqual([]);
+    here = { weights: Float32Array.of(0.1, 0.9, 0, 0), states: Uint8Array.of(0, 0, MASKED, MASKED) };
+    expect(rankKeys(tiled, 0).map((k) => k.key)).toEqual([1, 0]);
+    expect(rankKeys(tiled, 0)).toBe(rankKeys(tiled, 0));
+  });
+
+  it("makes entries of those keys that are shown alone", () => {
+    const entries = keyEntries(head, rankKeys(head, 1), columns, 1);
+    expect(entries.length).toBe(4);
+    expect(entries.slice(0, 2)).toEqual([
+      { name: ".", value: 0.5, text: "0.5000", current: false },
+      { name: "pizza", value: 0.125, text: "0.1250", current: true },
+    ]);
   });
 
   it("tells its sum and what has no weight", () => {
