@@ -1,12 +1,21 @@
 /** The head as an HTML table; of a large one, the strongest keys of each row. */
 
 import { h } from "./dom.ts";
+import type { Picture } from "./figure.ts";
 import type { Predictions } from "./model.ts";
+import { summed } from "./readout.ts";
 import { brief, digits, shorten } from "./text.ts";
 import { type Head, MASKED, NOT_CAPTURED, rowOf, VALUE } from "./wire.ts";
 
 const MOST_CELLS = 2_500;
 const STRONGEST = 5;
+
+/** The table of what is on show; of a matrix in tiles that of the row that is read, once it is here. */
+export function tableOf(name: string, head: Head, { rows, columns, predictions, row }: Picture): HTMLTableElement | null {
+  if (!head.tiles) return makeTable(name, head, rows, columns, predictions);
+  const part = summed(head, [row]);
+  return part && makeTable(name, part, [rows[row] ?? ""], columns, null);
+}
 
 export function makeTable(name: string, head: Head, rows: string[], columns: string[], predictions: Predictions | null): HTMLTableElement {
   const whole = rows.length * columns.length <= MOST_CELLS;

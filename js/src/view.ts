@@ -12,14 +12,14 @@ import { Parts } from "./parts.ts";
 import { Player } from "./player.ts";
 import { Redraw } from "./redraw.ts";
 import { reading, rowsRead } from "./reading.ts";
-import { describe, headEntries, isMasked, type Key, keyEntries, rankKeys, rowFoot, summed } from "./readout.ts";
+import { describe, headEntries, isMasked, type Key, keyEntries, rankKeys, rowFoot } from "./readout.ts";
 import { makeScene, type Scene, Sorted, toTokens } from "./scene.ts";
 import { action, type Action, click, NOTHING, perform, type Selection } from "./selection.ts";
 import { showing } from "./showing.ts";
 import { Source } from "./source.ts";
 import { spreadAt } from "./spread.ts";
 import { type Axes, axesOf, goTo, nameOf, nextHead, readState, setState, type State, TRAITS } from "./state.ts";
-import { makeTable } from "./table.ts";
+import { tableOf } from "./table.ts";
 import { quoted } from "./text.ts";
 import { readTheme, type Theme } from "./theme.ts";
 import { Tip } from "./tip.ts";
@@ -228,14 +228,12 @@ export class View {
     this.#redraw.soon();
   }
 
-  #fillTable({ head, rows, columns, predictions, row }: Picture): void {
+  #fillTable(picture: Picture): void {
+    const { head } = picture;
     if (!head || (head === this.#tabled && !head.tiles)) return;
     this.#tabled = head;
-    // Of a large matrix the row that is read is here, and is shown.
-    const part = head.tiles ? summed(head, [row]) : head;
-    if (!part) return;
-    const tokens = head.tiles ? [rows[row] ?? ""] : rows;
-    this.#parts.tableBox.replaceChildren(makeTable(nameOf(this.#state), part, tokens, columns, head.tiles ? null : predictions));
+    const table = tableOf(nameOf(this.#state), head, picture);
+    if (table) this.#parts.tableBox.replaceChildren(table);
   }
 
   #point(event: PointerEvent): void {
