@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import pytest
 
 from attn_widgets.errors import ConfigError
 from attn_widgets.panels import flow as flow_module
+from attn_widgets.panels import flows as flows_module
 from attn_widgets.panels.flow import FlowPanel
+from attn_widgets.panels.flows import Flows
 from attn_widgets.trace import AttentionTrace
-from attn_widgets.trace.rollout import Flow, Mixing, flow
+from attn_widgets.trace.mixing import Mixing
+from attn_widgets.trace.rollout import Flow, flow
 from tests.panel_traces import WORDS, Wire, causal_trace
 from tests.test_rollout import of_kinds
 from tests.vector_traces import dot_trace
@@ -66,7 +70,87 @@ def test_a_small_trace_is_sent_whole_and_a_long_one_not(monkeypatch: pytest.Monk
     long = FlowPanel(trace)
     assert (long._spec["flow"]["sent"], long._flows) == ([], b"")
     assert "computed when the panel asks for it" in long.snapshot() or "This text is long" in long.snapshot()
-    assert ask(long, layer=0, query=3)[0]["layers"] == [0, 1]
+
+
+def heavy(monkeypatch: pytest.MonkeyPatch, trace: AttentionTrace, stretch: float = 60) -> FlowPanel:
+    """A panel whose paths come layer by layer, as those of a long text do."""
+    monkeypatch.setattr(flow_module, "HEAVY", 1)
+    monkeypatch.setattr(flows_module, "STRETCH", stretch)
+    return FlowPanel(trace)
+
+
+def parts(panel: FlowPanel, **place: Any) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Ask until the path is there, as the page does."""
+    done = 0
+    while True:
+        told, buffers = ask(panel, layer=0, after=done, **place)
+        yield told, b"".join(buffers)
+        if told["done"] == len(told["all"]):
+            return
+        done = told["done"]
+
+
+def test_a_long_path_comes_layer_by_layer_from_the_top(monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = dot_trace(layers=3)
+    whole = flow(trace, 7, 0)
+    came = list(parts(heavy(monkeypatch, trace), query=7))
+    assert [(told["all"], told["done"], told["layers"]) for told, _ in came] == [
+        ([0, 1, 2], done, [3 - done]) for done in (1, 2, 3)
+    ]
+    for place, (told, data) in zip((2, 1, 0), came, strict=True):
+        check(told, data, Flow((place,), whole.shares[place : place + 2], whole.edges[place : place + 1]))
+
+
+def test_a_layer_may_take_several_requests_and_one_does_no_more_than_a_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attn_widgets.trace.rollout.TILE", 30)
+    trace = dot_trace(layers=3)
+    panel = heavy(monkeypatch, trace, stretch=-1)
+    counted = []
+    mix = Flows._mix
+    monkeypatch.setattr(
+        Flows, "_mix", lambda self, place, block, rows: counted.append(rows) or mix(self, place, block, rows)
+    )
+    done, shares = 0, None
+    for request in range(40):
+        told, buffers = ask(panel, layer=0, query=9, after=done)
+        assert len(counted) <= request + 1
+        assert told["done"] - done in (0, 1)
+        assert len(told["layers"]) == told["done"] - done
+        if told["layers"]:
+            shares = read(told, b"".join(buffers), 10)[0]
+        done = told["done"]
+        if done == 3:
+            break
+    assert request > 5
+    assert shares is not None
+    np.testing.assert_allclose(shares[0], flow(trace, 9, 0).shares[0], atol=1e-6)
+
+
+def test_others_are_answered_between_two_layers_and_a_path_goes_on_where_it_was_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    trace = causal_trace(3, 4)
+    panel = heavy(monkeypatch, trace)
+    first = parts(panel, query=7)
+    assert next(first)[0]["done"] == 1
+    assert ask(panel, layer=0, query=3)[0]["done"] == 1  # another token, while the first is on its way
+    assert "error" in ask(panel, layer=9, query=3)[0]
+    assert next(first)[0]["layers"] == [1]
+    assert ask(panel, layer=0, query=7)[0]["done"] == 2  # another view: what is known, and no more is computed
+    last = next(first)
+    check(last[0], last[1], Flow((0,), flow(trace, 7, 0).shares[:2], flow(trace, 7, 0).edges[:1]))
+    told, buffers = ask(panel, layer=0, query=7)
+    check(told, b"".join(buffers), flow(trace, 7, 0))
+
+
+def test_a_path_that_was_let_go_of_begins_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = heavy(monkeypatch, causal_trace(3, 4))
+    for query in range(10):
+        ask(panel, layer=0, query=query)
+        ask(panel, layer=0, query=query, after=1)
+    assert len(panel._paths._walks) == flows_module.KEPT_WALKS
+    told, buffers = ask(panel, layer=0, query=0, after=2)
+    assert (told["layers"], told["done"], len(buffers)) == ([0], 3, 4)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +163,9 @@ def test_a_small_trace_is_sent_whole_and_a_long_one_not(monkeypatch: pytest.Monk
         ({"heads": ["mean"]}, "heads must be one of mean, max, head"),
         ({"heads": "head", "head": 4}, "head=4 does not exist; there are 4: 0 to 3"),
         ({"heads": "head"}, "head must be a whole number"),
+        ({"after": -1}, "after must be a number of layers; given '-1'"),
+        ({"after": True}, "after must be a number of layers; given 'True'"),
+        ({"after": [1]}, "after must be a number of layers; given '[1]'"),
     ],
 )
 def test_forged_requests_are_answered_with_one_line(change: dict[str, Any], reason: str) -> None:

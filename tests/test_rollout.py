@@ -13,7 +13,8 @@ import torch
 
 from attn_widgets.errors import AttnError
 from attn_widgets.trace import AttentionTrace, Block, WeightsRecord
-from attn_widgets.trace.rollout import MOST_EDGES, Mixing, chained, flow, mixed, rollout
+from attn_widgets.trace.mixing import Mixing, mixed
+from attn_widgets.trace.rollout import MOST_EDGES, chained, flow, rollout
 from tests.panel_traces import causal_trace
 from tests.vector_traces import dot_record, dot_trace
 

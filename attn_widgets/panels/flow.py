@@ -12,7 +12,7 @@ import traitlets
 
 from attn_widgets.panels import export, flow_figure
 from attn_widgets.panels.base import STATIC, Answer, Checked, PanelError
-from attn_widgets.panels.flows import HEADS, METHODS, Flows, Place, answer, mixing_of
+from attn_widgets.panels.flows import HEADS, METHODS, Flows, Place, mixing_of
 from attn_widgets.panels.stepping import SteppingPanel
 from attn_widgets.trace.rollout import MOST_EDGES
 
@@ -22,7 +22,7 @@ WHOLE, AHEAD = 256 << 10, 0.25
 AHEAD_OF_EXPORT = 10.0
 
 HEAVY = 1 << 26
-"""Cells from which a path is not computed before it is asked for."""
+"""Cells from which a path is not computed before it is asked for, and then layer by layer."""
 
 NOTE_BYTES = 400
 """Kept free in an exported page for the line that says what was left out."""
@@ -35,14 +35,24 @@ class FlowAnswers:
         self._panel, self._flows = panel, flows
 
     def answers(self) -> Mapping[str, Callable[[dict[str, Any]], Answer]]:
-        """Name what the page may ask: "flow" of a moment, layer, query, method and heads (with a head)."""
+        """Name what the page may ask.
+
+        "flow" of a moment, layer, query, method and heads (with a head): the path, or of a long one the next layer
+        `after` so many that the page has, counted from the top, so that others are answered between two layers.
+        """
         return {"flow": self._answer_flow}
 
     def _answer_flow(self, content: dict[str, Any]) -> Answer:
         names = ["moment", "layer", "query"] + ["head"] * (content.get("heads") == "head")
         moment, layer, query, *head = self._panel._asked(content, *names)
         mixing = mixing_of(content.get("method"), content.get("heads"), head[0] if head else 0)
-        return answer(self._flows.get(Place(moment, layer, query, mixing)))
+        place = Place(moment, layer, query, mixing)
+        after = content.get("after", 0)
+        if isinstance(after, bool) or not isinstance(after, int) or after < 0:
+            raise PanelError(f"after must be a number of layers; given {str(after)[:40]!r}")
+        if self._flows.cells(moment, layer, mixing) < HEAVY:
+            return self._flows.whole(place, after)
+        return self._flows.further(place, after)
 
 
 class FlowPanel(SteppingPanel):

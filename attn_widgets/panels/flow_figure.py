@@ -13,7 +13,8 @@ from attn_widgets.panels.colours import colours, palette
 from attn_widgets.panels.labels import spread
 from attn_widgets.panels.tokens import shorten, visible
 from attn_widgets.panels.wire import visible_line
-from attn_widgets.trace.rollout import Edges, Flow, Mixing
+from attn_widgets.trace.mixing import Mixing
+from attn_widgets.trace.rollout import Edges, Flow
 
 _LEFT, _WIDE, _TOP, _NODE, _LABEL = 130, 560, 66, 12, 16
 _TALLEST, _ROW = 520.0, 20.0

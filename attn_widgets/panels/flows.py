@@ -13,7 +13,8 @@ from attn_widgets.panels import wire
 from attn_widgets.panels.base import Answer, PanelError
 from attn_widgets.panels.frames import Frames
 from attn_widgets.trace import Block
-from attn_widgets.trace.rollout import Flow, Mixing, chained, flow, mixed
+from attn_widgets.trace.mixing import Mixing, mixed
+from attn_widgets.trace.rollout import Flow, Walk, chained
 
 METHODS, HEADS = ("rollout", "raw"), ("mean", "max", "head")
 
@@ -21,6 +22,12 @@ KEPT_CELLS = 1 << 23
 """Cells of layers' matrices that are kept (32 MB): stepping through a short text's tokens computes none again."""
 
 KEPT_FLOWS = 64
+
+KEPT_WALKS = 8
+"""Paths under way that are kept: whoever comes back to a token goes on where it was left."""
+
+STRETCH = 0.5
+"""Seconds that a request for a part of a path takes at most, but for one tile: others wait that long."""
 
 FLOW_JSON = 160
 """About how many characters describe a packed flow."""
@@ -49,6 +56,7 @@ class Flows:
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
         self._flows: dict[Place, Flow] = {}
+        self._walks: dict[Place, Walk] = {}
         self._matrices: dict[tuple[int, int, Mixing], np.ndarray] = {}
 
     def cells(self, moment: int, layer: int, mixing: Mixing) -> int:
@@ -61,16 +69,49 @@ class Flows:
         """Compute a path, or give the one that is kept."""
         found = self._flows.pop(place, None)
         if found is None:
-            trace = self._frames.traces[place.moment]
-
-            def mix(block: Block, rows: slice) -> np.ndarray:
-                return self._mix(place, block, rows)
-
-            found = flow(trace, place.query, place.layer, place.mixing, mix)
+            walk = self._walk(place)
+            while not walk.ended:
+                walk.advance()
+            found = self._walks.pop(place).path
         self._flows[place] = found
         if len(self._flows) > KEPT_FLOWS:
             self._flows.pop(next(iter(self._flows)))
         return found
+
+    def whole(self, place: Place, after: int) -> Answer:
+        """Write all that comes after so many layers, counted from the top."""
+        path = self.get(place)
+        return _part(path, after, path.layers)
+
+    def further(self, place: Place, after: int) -> Answer:
+        """Write what comes after so many layers: the next one, or more where more is known.
+
+        None may come yet: a large layer takes several stretches, and a path that was let go of begins anew.
+        """
+        if place not in self._flows:
+            walk = self._walk(place)
+            end = time.monotonic() + STRETCH
+            while not walk.ended and walk.done <= after:
+                walk.advance()
+                if time.monotonic() > end:
+                    break
+            if not walk.ended:
+                return _part(walk.path, after, walk.layers)
+        return self.whole(place, after)
+
+    def _walk(self, place: Place) -> Walk:
+        """Give a path under way, or begin it."""
+
+        def mix(block: Block, rows: slice) -> np.ndarray:
+            return self._mix(place, block, rows)
+
+        walk = self._walks.pop(place, None)
+        if walk is None:
+            walk = Walk(self._frames.traces[place.moment], place.query, place.layer, place.mixing, mix)
+        self._walks[place] = walk
+        if len(self._walks) > KEPT_WALKS:
+            self._walks.pop(next(iter(self._walks)))
+        return walk
 
     def _mix(self, place: Place, block: Block, rows: slice) -> np.ndarray:
         """Give some rows of a layer's matrix, from the whole one where all of them are small."""
@@ -134,3 +175,14 @@ def answer(path: Flow) -> Answer:
     queries, keys, shares = (np.concatenate(column) for column in zip(*path.edges, strict=True))
     places = [np.ascontiguousarray(column, "<i4").tobytes() for column in (queries, keys)]
     return content, [wire.weight_bytes(path.shares), *places, wire.weight_bytes(shares)]
+
+
+def _part(path: Flow, after: int, layers: tuple[int, ...]) -> Answer:
+    """Write the layers of a path, perhaps not yet a whole one, that come after so many; `done` have come in all."""
+    done = len(path.layers)
+    new = max(0, done - after)
+    told = {"all": list(layers), "done": done}
+    if not new:
+        return {**told, "layers": [], "counts": []}, []
+    content, buffers = answer(Flow(path.layers[:new], path.shares[: new + 1], path.edges[:new]))
+    return {**told, **content}, buffers

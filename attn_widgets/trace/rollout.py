@@ -8,46 +8,21 @@ matrix a layer; a matrix is only ever computed some rows at a time, so that long
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int
 
 from attn_widgets.errors import AttnError
 from attn_widgets.trace.blocks import Block
-from attn_widgets.trace.records import NOT_CAPTURED
+from attn_widgets.trace.mixing import DEFAULT, Heads, Mixing, mixed
 from attn_widgets.trace.trace import AttentionTrace
-from attn_widgets.trace.vectors import Vectors
-
-Method = Literal["raw", "rollout"]
-Heads = Literal["mean", "max", "head"]
 
 TILE = 1 << 20
 """Numbers of a layer's attention that are held at a time."""
 
 MOST_EDGES = 128
 """Edges of a layer that are kept, the strongest."""
-
-
-class Mixing(NamedTuple):
-    """What becomes one matrix of a layer.
-
-    Attributes
-    ----------
-    method
-        "raw": attention as it is; "rollout": half of it and half of the residual, rows renormalised.
-    heads
-        "mean" over the heads; "max" of them, rows renormalised; or the one "head".
-    head
-        Its number in every layer; the last one where a layer has fewer.
-    """
-
-    method: Method = "rollout"
-    heads: Heads = "mean"
-    head: int = 0
-
-
-DEFAULT = Mixing()
 
 
 class Edges(NamedTuple):
@@ -108,41 +83,6 @@ def chained(trace: AttentionTrace, layer: int) -> tuple[int, ...]:
                 f"layer {block.layer} has {len(block.query_tokens)} rows and {len(block.key_tokens)} keys"
             )
     return tuple(block.layer for block in alike)
-
-
-def mixed(block: Block, rows: slice, mixing: Mixing = DEFAULT) -> Float32[np.ndarray, "row key"]:
-    """Compute some rows of a layer's matrix.
-
-    "rollout" is A = 0.5 W + 0.5 I, each row then divided by its sum (Abnar & Zuidema 2020, "Quantifying Attention
-    Flow in Transformers", section 3), where W is the mean over the heads, their maximum or one head. A row that
-    sees nothing keeps to itself; one that was not captured is zero.
-    """
-    record = block.record
-    start, stop, _ = rows.indices(record.queries)
-    chosen = range(record.heads) if mixing.heads != "head" else [min(mixing.head, record.heads - 1)]
-    total = np.zeros((stop - start, record.keys), np.float32)
-    with np.errstate(all="ignore"):
-        for head in chosen:
-            weights = record.weights(head, slice(start, stop))
-            np.maximum(total, weights, out=total) if mixing.heads == "max" else np.add(total, weights, out=total)
-        if mixing.heads == "mean":
-            total /= len(chosen)
-        elif mixing.heads == "max":
-            _normalise(total)
-        if mixing.method == "rollout":
-            total *= 0.5
-            total[np.arange(stop - start), np.arange(start, stop)] += 0.5
-            _normalise(total)
-    if not isinstance(record, Vectors):  # those know every cell
-        unknown = [(record.states(head, slice(start, stop)) == NOT_CAPTURED).all(axis=1) for head in chosen]
-        total[np.all(unknown, axis=0)] = 0
-    return total
-
-
-def _normalise(matrix: Float32[np.ndarray, "row key"]) -> None:
-    """Divide rows by their sums in place; zeros stay."""
-    sums = matrix.sum(axis=1, keepdims=True)
-    matrix /= np.where(sums == 0, 1, sums)
 
 
 def rollout(
@@ -209,27 +149,66 @@ def flow(
     AttnError
         If the layers cannot be chained, as `chained` says.
     """
-    layers = chained(trace, layer)
-    share = np.zeros(len(trace.blocks[layer].query_tokens))
-    share[query] = 1
-    shares, edges = [share], []
-    for number in reversed(layers):
-        share, strongest = _step(trace.blocks[number], share, mix or (lambda block, rows: mixed(block, rows, mixing)))
-        shares.append(share)
-        edges.append(strongest)
-    return Flow(layers, np.stack(shares[::-1]), tuple(edges[::-1]))
+    walk = Walk(trace, query, layer, mixing, mix)
+    while not walk.ended:
+        walk.advance()
+    return walk.path
 
 
-def _step(block: Block, share: np.ndarray, mix: Mix) -> tuple[np.ndarray, Edges]:
-    """Go down one layer: shares at its input, and its strongest edges; rows without a share are not computed."""
-    below = np.zeros(block.record.keys)
-    found = Edges(np.zeros(0, int), np.zeros(0, int), np.zeros(0, np.float32))
-    for rows in _tiles(share, block.record.keys):
+class Walk:
+    """A path under way: from the top layer down, some rows of a layer at a time.
+
+    Parameters
+    ----------
+    trace, query, layer, mixing, mix
+        As in `flow`.
+    """
+
+    def __init__(
+        self, trace: AttentionTrace, query: int, layer: int, mixing: Mixing = DEFAULT, mix: Mix | None = None
+    ) -> None:
+        self.layers = chained(trace, layer)
+        self._trace = trace
+        self._mix: Mix = mix or (lambda block, rows: mixed(block, rows, mixing))
+        share = np.zeros(len(trace.blocks[layer].query_tokens))
+        share[query] = 1
+        self._shares, self._edges = [share], list[Edges]()  # from the top
+        self._rows, self._below, self._found = self._begin()
+
+    @property
+    def done(self) -> int:
+        """Layers that have been gone through."""
+        return len(self._edges)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the path has come to the input of the lowest layer."""
+        return self.done == len(self.layers)
+
+    @property
+    def path(self) -> Flow:
+        """What has come: the path through the layers that have been gone through, the upper ones."""
+        return Flow(self.layers[len(self.layers) - self.done :], np.stack(self._shares[::-1]), tuple(self._edges[::-1]))
+
+    def advance(self) -> None:
+        """Go on by a tile of rows; rows without a share are not computed."""
+        block = self._trace.blocks[self.layers[-1 - self.done]]
+        rows = next(self._rows, None)
+        if rows is None:
+            self._shares.append(self._below)
+            self._edges.append(self._found)
+            self._rows, self._below, self._found = self._begin()
+            return
         with np.errstate(all="ignore"):
-            parts = share[rows, None].astype(np.float32) * mix(block, rows)  # (row, key)
-            below += parts.sum(axis=0, dtype=np.float64)
-        found = _strongest(found, parts, rows.start)
-    return below, found
+            parts = self._shares[-1][rows, None].astype(np.float32) * self._mix(block, rows)  # (row, key)
+            self._below += parts.sum(axis=0, dtype=np.float64)
+        self._found = _strongest(self._found, parts, rows.start)
+
+    def _begin(self) -> tuple[Iterator[slice], np.ndarray, Edges]:
+        """Rows of the next layer, and the shares and edges at its input, of which nothing is known yet."""
+        share = self._shares[-1]
+        nothing = Edges(np.zeros(0, int), np.zeros(0, int), np.zeros(0, np.float32))
+        return _tiles(share, len(share)), np.zeros(len(share)), nothing
 
 
 def _tiles(share: np.ndarray, keys: int) -> Iterator[slice]:

@@ -2,7 +2,7 @@
 
 import { css, level } from "./colours.ts";
 import { columnAt, endsOf, type FlowHit, type FlowLayout, layFlow, type Line, lineLook, linesOf, NODE, reduceShares, tokenMiddle } from "./flowlayout.ts";
-import type { Path } from "./flowsource.ts";
+import { isWhole, type Path, reached } from "./flowsource.ts";
 import { placeOf, rank } from "./flowwords.ts";
 import { paintMatrix } from "./heatmap.ts";
 import { spread } from "./labels.ts";
@@ -105,16 +105,24 @@ function drawLine(context: CanvasRenderingContext2D, { left, right }: ReturnType
 
 /** Tokens of a column as the heatmap paints them: colours, zeros and what is no number. */
 function drawColumn(context: CanvasRenderingContext2D, shares: Float32Array, column: number, layout: FlowLayout, theme: Theme, ratio: number): void {
+  if (!shares.length) return drawAwaited(context, column, layout, theme);
   const weights = reduceShares(shares, layout.factor);
   const head = { queries: weights.length, keys: 1, weights, states: new Uint8Array(weights.length), resting: null };
   const strip = paintMatrix(head, { cellWidth: NODE, cellHeight: layout.cellHeight }, theme, ratio);
   context.drawImage(strip, columnAt(layout, column), layout.y, NODE, layout.cellHeight * weights.length);
 }
 
+/** Where a column will stand that has not come yet. */
+function drawAwaited(context: CanvasRenderingContext2D, column: number, layout: FlowLayout, theme: Theme): void {
+  context.strokeStyle = theme.line;
+  context.lineWidth = 1;
+  context.strokeRect(columnAt(layout, column) + 0.5, layout.y + 0.5, NODE - 1, layout.height - layout.y - 9);
+}
+
 /** Left, the tokens that are drawn on with their shares at the input; right, the one that is followed. */
 function drawNames(context: CanvasRenderingContext2D, picture: FlowPicture, layout: FlowLayout, theme: Theme): void {
   const { path, tokens, query, marked } = picture;
-  const shares = path.shares[0] ?? new Float32Array();
+  const shares = path.shares[reached(path)] ?? new Float32Array();
   const few = [...new Set([...(marked === null ? [] : [marked]), ...rank(shares).filter((token, place) => place < 5 || shares[token]! >= WORTH).slice(0, FEW)])].sort((a, b) => a - b);
   const named = layout.named ? tokens.map((_, token) => token) : few;
   const foot = layout.height - 8;
@@ -129,7 +137,7 @@ function drawNames(context: CanvasRenderingContext2D, picture: FlowPicture, layo
     context.textAlign = "right";
     context.fillText(cut(tokens[token] ?? ""), layout.x - 42, y);
     context.font = `11px ${theme.font}`;
-    if (share !== 0) context.fillText(brief(share), layout.x - 8, y);
+    if (share !== 0 && isWhole(path)) context.fillText(brief(share), layout.x - 8, y);
     if (!layout.named) drawLeader(context, layout, y, tokenMiddle(layout, token), theme);
   });
   context.textAlign = "left";

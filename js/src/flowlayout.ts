@@ -93,10 +93,11 @@ const NEAR = 5;
 export function hitFlow(layout: FlowLayout, path: Path, most: number, least: number, px: number, py: number): FlowHit | null {
   const token = Math.floor(((py - layout.y) * layout.factor) / layout.cellHeight);
   const inside = token >= 0 && token < layout.tokens;
-  if (px < layout.x + NODE) return inside ? { column: 0, token: strongestNear(path, 0, token, layout.factor) } : null;
+  const come = (column: number): boolean => inside && (path.shares[column]?.length ?? 0) > 0;
+  if (px < layout.x + NODE) return come(0) ? { column: 0, token: strongestNear(path, 0, token, layout.factor) } : null;
   const column = layout.pitch ? Math.floor((px - layout.x) / layout.pitch) : 0;
   if (px >= columnAt(layout, layout.columns - 1)) return inside ? { column: layout.columns - 1, token } : null;
-  if (px - columnAt(layout, column) <= NODE) return inside ? { column, token: strongestNear(path, column, token, layout.factor) } : null;
+  if (px - columnAt(layout, column) <= NODE) return come(column) ? { column, token: strongestNear(path, column, token, layout.factor) } : null;
   const edges = path.edges[column];
   const along = (px - columnAt(layout, column) - NODE) / (layout.pitch - NODE);
   let nearest: { line: Line; far: number } | null = null;

@@ -21,6 +21,8 @@ export interface Edges {
 export interface Path {
   layers: number[];
   tokens: number;
+  /** So many layers have come, from the top; shares and edges of the others are empty. */
+  done: number;
   shares: Float32Array[];
   edges: Edges[];
 }
@@ -54,6 +56,11 @@ export interface FlowModel extends HeadModel {
 
 const KEPT = 64;
 
+/** The lowest column that has come. */
+export const reached = ({ layers, done }: Path): number => layers.length - done;
+
+export const isWhole = (path: Path): boolean => reached(path) === 0;
+
 export class FlowSource {
   readonly spec: FlowModel["_spec"];
   readonly #model: AnyModel<FlowModel>;
@@ -62,6 +69,8 @@ export class FlowSource {
   readonly #waiting = new Set<string>();
   /** What could not be had, until it is tried again. */
   readonly #failures = new Map<string, string>();
+  /** The path that is not to be asked for any further. */
+  #stopped = "";
   #came: () => void;
   #failed: (reason: string) => void;
 
@@ -82,14 +91,28 @@ export class FlowSource {
     return this.spec.flow?.refusals[moment]?.[layer] ?? "";
   }
 
-  /** The path if it is here; otherwise it is asked for, once, and `came` is called when it is. */
+  /**
+   * What is here of a path. What is missing is asked for, a long path layer by layer, and `came` is called when some of
+   * it is here: who then asks for another one has the kernel do no more for this one.
+   */
   get(wanted: Wanted): Path | null {
     const name = this.#name(wanted);
     const kept = this.#kept.get(name) ?? this.#sent(wanted);
     if (kept) this.#keep(name, kept);
-    else if (this.#failures.has(name)) this.#failed(this.#failures.get(name) ?? "");
-    else if (!this.#waiting.has(name)) this.#ask(name, wanted);
-    return kept ?? null;
+    if (name !== this.#stopped) this.#stopped = "";
+    if (kept && isWhole(kept)) return kept;
+    if (this.#failures.has(name)) this.#failed(this.#failures.get(name) ?? "");
+    else if (!this.#waiting.has(name) && !this.#stopped) this.#ask(name, wanted, kept);
+    return kept;
+  }
+
+  /** Ask for no more of a path, or go on. */
+  stop(wanted: Wanted, on: boolean): void {
+    this.#stopped = on ? this.#name(wanted) : "";
+  }
+
+  get stopped(): boolean {
+    return this.#stopped !== "";
   }
 
   /** Ask again for what failed. */
@@ -116,12 +139,13 @@ export class FlowSource {
     return tokensOf(frame, block.keys).length;
   }
 
-  #ask(name: string, wanted: Wanted): void {
+  #ask(name: string, wanted: Wanted, above: Path | null): void {
     this.#waiting.add(name);
-    this.#link.ask({ ask: "flow", ...wanted }, `the ${wanted.method} path of token ${wanted.query}`).then(
+    this.#link.ask({ ask: "flow", ...wanted, after: above?.done ?? 0 }, `the ${wanted.method} path of token ${wanted.query}`).then(
       ([reply, buffers]) => {
         this.#waiting.delete(name);
-        this.#keep(name, read(reply, buffers, this.#tokens(wanted)));
+        const path = read(reply, buffers, this.#tokens(wanted), above);
+        if (path) this.#keep(name, path);
         this.#came();
       },
       (error: Error) => {
@@ -143,16 +167,35 @@ export class FlowSource {
   }
 }
 
-function read(reply: Reply, buffers: DataView[], tokens: number): Path {
-  const { layers, counts } = reply;
-  assert(Array.isArray(layers) && Array.isArray(counts) && buffers.length === 4, "the kernel's answer lacks its path");
+/** What is known with an answer; null while that is nothing: a large layer takes the kernel several requests. */
+function read(reply: Reply, buffers: DataView[], tokens: number, above: Path | null): Path | null {
+  const { all, layers, counts } = reply;
+  assert(Array.isArray(all) && Array.isArray(layers) && Array.isArray(counts), "the kernel's answer lacks its path");
+  if (!layers.length) return above;
+  assert(buffers.length === 4, "the kernel's answer lacks its path");
   const joined = new Uint8Array(buffers.reduce((size, view) => size + view.byteLength, 0));
   let at = 0;
   for (const view of buffers) {
     joined.set(new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength), at);
     at += view.byteLength;
   }
-  return decode(new DataView(joined.buffer), 0, layers as number[], counts as number[], tokens);
+  return under(all as number[], above, decode(new DataView(joined.buffer), 0, layers as number[], counts as number[], tokens));
+}
+
+/** A path through some of the layers, continued by the layers right under them; `below` begins with the column where `above` ends. */
+export function under(layers: number[], above: Path | null, below: Path): Path {
+  const done = (above?.done ?? 0) + below.done;
+  assert(below.layers.every((layer, i) => layer === layers[layers.length - done + i]), "the kernel's answer is of other layers");
+  const [shares, edges] = above ? [above.shares.slice(reached(above) + 1), above.edges.slice(reached(above))] : [[], []];
+  const missing = layers.length - done;
+  const none: Edges = { queries: new Int32Array(), keys: new Int32Array(), shares: new Float32Array() };
+  return {
+    layers,
+    tokens: below.tokens,
+    done,
+    shares: [...Array.from({ length: missing }, () => new Float32Array()), ...below.shares, ...shares],
+    edges: [...Array.from({ length: missing }, () => none), ...below.edges, ...edges],
+  };
 }
 
 /** Shares of every column, then queries, keys and shares of all layers' edges, one after the other. */
@@ -171,7 +214,7 @@ export function decode(data: DataView, at: number, layers: number[], counts: num
       shares: floats(data, from + 8 * all, count),
     };
   });
-  return { layers, tokens, shares, edges };
+  return { layers, tokens, done: layers.length, shares, edges };
 }
 
 /** Little-endian int32 from anywhere in a buffer. */

@@ -7,21 +7,17 @@ import { FlowFigure, type FlowPicture } from "./flowfigure.ts";
 import { flowMove } from "./flowkeys.ts";
 import { type FlowHit, hitFlow } from "./flowlayout.ts";
 import { flowShowing } from "./flowshowing.ts";
-import { type FlowModel, FlowSource, HEADS, METHODS, type Path, type Wanted } from "./flowsource.ts";
+import { type FlowModel, FlowSource, HEADS, isWhole, METHODS, type Path, type Wanted } from "./flowsource.ts";
 import { flowTable } from "./flowtable.ts";
 import { columnName, entries, foot, HELP, hitText, nameOf, placeOf, rank, READING, sentence, wayOf } from "./flowwords.ts";
-import { Legend } from "./legend.ts";
+import { Frame } from "./frame.ts";
+import { Progress } from "./gridparts.ts";
 import { Ranking } from "./list.ts";
-import { Player } from "./player.ts";
-import { pixelRatio, within } from "./projector.ts";
-import { innerWidth, Redraw } from "./redraw.ts";
-import { action, type Action } from "./selection.ts";
-import { Shell } from "./shell.ts";
+import { within } from "./projector.ts";
+import type { Action } from "./selection.ts";
 import { type Axes, axesOf, goTo, readState, type State, TRAITS } from "./state.ts";
 import { quoted } from "./text.ts";
-import { readTheme, type Theme } from "./theme.ts";
-import { showTip } from "./tip.ts";
-import { type Showing, Tools } from "./tools.ts";
+import type { Showing } from "./tools.ts";
 
 const SIDE = 268;
 const MOST = 128;
@@ -31,19 +27,15 @@ type Patch = Partial<State> & Partial<Pick<FlowModel, "method" | "heads" | "edge
 
 export class FlowView {
   readonly #model: AnyModel<FlowModel>;
+  readonly #frame: Frame;
   readonly #source: FlowSource;
-  readonly #shell: Shell;
   readonly #figure = new FlowFigure();
-  readonly #legend = new Legend();
   readonly #ranking: Ranking;
   readonly #refusal = h("p", { class: "attn-note", hidden: true });
   readonly #steppers: Record<"layer" | "head" | "query" | "edges" | "moment", Stepper>;
   readonly #methods: Toggle[];
   readonly #heads: Toggle[];
-  readonly #play: Toggle;
-  readonly #player: Player;
-  readonly #redraw: Redraw;
-  #theme: Theme | null = null;
+  readonly #progress: Progress;
   #path: Path | null = null;
   #picture: FlowPicture | null = null;
   #ranked: number[] = [];
@@ -52,9 +44,14 @@ export class FlowView {
 
   constructor(model: AnyModel<FlowModel>, signal: AbortSignal) {
     this.#model = model;
-    this.#shell = new Shell("path of attention", HELP, signal, () => this.#redraw.soon());
-    this.#source = new FlowSource(model, signal, () => this.#redraw.soon(), (reason) => this.#shell.fail(reason));
-    this.#player = new Player(signal, () => this.#advance());
+    this.#frame = new Frame(model, [...TRAITS, "method", "heads", "edges", "least"], this.#figure.canvas, { what: "path of attention", help: HELP }, {
+      draw: () => this.#update(),
+      showing: () => this.#showing(),
+      advance: () => this.#advance(),
+      act: (wish) => this.#act(wish),
+      point: (event) => this.#point(event),
+    }, signal);
+    this.#source = new FlowSource(model, signal, this.#frame.soon, this.#frame.fail);
     this.#ranking = new Ranking(signal, (index) => this.#mark(this.#ranked[index] ?? null));
     this.#steppers = {
       layer: new Stepper("Layer", signal, (layer) => this.#step({ layer })),
@@ -66,65 +63,50 @@ export class FlowView {
     this.#methods = METHODS.map((method) => new Toggle(method === "raw" ? "Raw" : "Rollout", signal, () => this.#set({ method })));
     const names = { mean: "Mean of heads", max: "Maximum", head: "One head" };
     this.#heads = HEADS.map((heads) => new Toggle(names[heads], signal, () => this.#set({ heads })));
-    this.#play = new Toggle("Play", signal, (on) => this.#playing(on));
-    this.#assemble(signal);
-    const { root } = this.#shell;
-    const traits = [...TRAITS, "method", "heads", "edges", "least"];
-    this.#redraw = new Redraw(model, traits, [root, this.#figure.canvas], signal, () => this.#update(), () => {
-      this.#theme = null;
+    this.#progress = new Progress(signal, (stop) => {
+      this.#source.stop(this.#wanted(this.#state), stop);
+      this.#frame.soon();
     });
-    this.#listen(signal);
+    this.#assemble();
+    this.#figure.canvas.addEventListener("click", (event) => this.#click(event), { signal });
   }
 
   get node(): HTMLElement {
-    return this.#shell.root;
+    return this.#frame.shell.root;
   }
 
   get #state(): State {
     return readState(this.#model);
   }
 
-  #assemble(signal: AbortSignal): void {
-    const { root, controls, figure, legend, side, table } = this.#shell;
+  #assemble(): void {
+    const { controls, figure, legend, side } = this.#frame.shell;
     const { layer, head, query, edges, moment } = this.#steppers;
     const group = (name: string, toggles: Toggle[]): HTMLElement =>
       h("div", { class: "attn-flow-group", role: "group", "aria-label": name }, ...toggles.map((toggle) => toggle.node));
     moment.node.classList.add("attn-time");
-    controls.append(layer.node, query.node, this.#play.node, group("method", this.#methods), group("heads", this.#heads), head.node, edges.node, moment.node);
+    const ways = [group("method", this.#methods), group("heads", this.#heads)];
+    controls.append(layer.node, query.node, this.#frame.play.node, ...ways, head.node, edges.node, moment.node, this.#progress.node);
     this.#figure.canvas.setAttribute("role", "img");
     figure.append(this.#figure.canvas, this.#refusal);
     side.append(this.#ranking.node);
-    const tools = new Tools({ root, showing: () => this.#showing(), enlarged: () => this.#redraw.soon() }, signal);
-    tools.node.append(table.node);
-    this.#legend.keys.append(tools.node);
-    legend.append(this.#legend.node);
-  }
-
-  #listen(signal: AbortSignal): void {
-    const { root, figure, tip } = this.#shell;
-    root.addEventListener("keydown", (event) => this.#keydown(event), { signal });
-    figure.addEventListener("pointermove", (event) => this.#point(event), { signal });
-    figure.addEventListener("pointerleave", () => {
-      tip.hidden = true;
-      this.#pointAt(null);
-    }, { signal });
-    this.#figure.canvas.addEventListener("click", (event) => this.#click(event), { signal });
+    legend.append(this.#frame.legend.node);
   }
 
   /** Set what there is a trait for: a patch may hold some of the head panel's. */
   #set(patch: Patch): void {
-    this.#shell.fail("");
+    this.#frame.fail("");
     this.#source.retry();
     const set = <K extends keyof Patch>(name: K): void => {
       if (patch[name] !== undefined && this.#model.get(name) !== undefined) this.#model.set(name, patch[name] as FlowModel[K]);
     };
     for (const name of Object.keys(patch) as (keyof Patch)[]) set(name);
     this.#model.save_changes();
-    this.#redraw.soon();
+    this.#frame.soon();
   }
 
   #step(patch: Partial<State>): void {
-    this.#playing(false);
+    this.#frame.playing(false);
     this.#set(goTo(this.#source.spec, this.#state, patch));
   }
 
@@ -134,11 +116,6 @@ export class FlowView {
     const place = layers.indexOf(this.#state.layer);
     const next = layers.at(place > 0 ? place - 1 : -1);
     if (next !== undefined) this.#set(goTo(this.#source.spec, this.#state, { layer: next }));
-  }
-
-  #playing(on: boolean): void {
-    this.#player.set(on);
-    this.#redraw.soon();
   }
 
   #mark(token: number | null): void {
@@ -152,29 +129,29 @@ export class FlowView {
   }
 
   #update(): void {
+    const { shell } = this.#frame;
     const state = this.#state;
     const axes = axesOf(this.#source.spec, state);
-    const theme = (this.#theme ??= readTheme(this.#shell.root, this.#shell.probe));
     const wanted = this.#wanted(state);
     const refusal = this.#source.refusal(state.moment, state.layer);
     this.#path = refusal ? null : this.#source.get(wanted);
-    if (this.#path) this.#draw(this.#path, state, axes, wanted, theme);
+    if (this.#path) this.#draw(this.#path, state, axes, wanted);
     this.#figure.canvas.hidden = refusal !== "";
     this.#ranking.node.hidden = refusal !== "" || !this.#path;
     say(this.#refusal, refusal);
     this.#refusal.hidden = !refusal;
-    this.#shell.figure.dataset["waiting"] = String(!this.#path && !refusal);
+    shell.figure.dataset["waiting"] = String(!this.#path && !refusal);
     this.#showControls(state, axes, wanted);
-    this.#showWords(state, axes, wanted, refusal, theme);
-    if (this.#path) this.#showRanking(this.#path, state, axes, wanted, theme);
-    this.#shell.table.set(!this.#shell.tableBox.hidden);
-    if (!this.#shell.tableBox.hidden) this.#fillTable(axes, wanted);
+    this.#showWords(state, axes, wanted, refusal);
+    if (this.#path) this.#showRanking(this.#path, state, axes, wanted);
+    shell.table.set(!shell.tableBox.hidden);
+    if (!shell.tableBox.hidden) this.#fillTable(axes, wanted);
   }
 
-  #draw(path: Path, state: State, axes: Axes, wanted: Wanted, theme: Theme): void {
-    const width = innerWidth(this.#shell.root);
+  #draw(path: Path, state: State, axes: Axes, wanted: Wanted): void {
+    const [width, ratio] = this.#frame.size;
     const stacked = width < 720;
-    this.#shell.body.dataset["stacked"] = String(stacked);
+    this.#frame.shell.body.dataset["stacked"] = String(stacked);
     this.#picture = {
       path,
       tokens: axes.columns,
@@ -185,55 +162,54 @@ export class FlowView {
       least: this.#model.get("least"),
       hover: this.#hover,
     };
-    this.#figure.draw(this.#picture, stacked ? width : width - SIDE, theme, pixelRatio(this.#shell.root));
+    this.#figure.draw(this.#picture, stacked ? width : width - SIDE, this.#frame.theme, ratio);
   }
 
   /** What is copied and saved; null while it is not here. */
   #showing(): Showing | null {
-    if (!this.#path || !this.#picture || !this.#theme) return null;
-    return flowShowing(this.#source.spec, this.#wanted(this.#state), { ...this.#picture, hover: null }, this.#figure, this.#theme);
+    if (!this.#path || !isWhole(this.#path) || !this.#picture) return null;
+    return flowShowing(this.#source.spec, this.#wanted(this.#state), { ...this.#picture, hover: null }, this.#figure, this.#frame.theme);
   }
 
   #showControls(state: State, axes: Axes, wanted: Wanted): void {
     const { layer, head, query, edges, moment } = this.#steppers;
-    const { spec } = this.#source;
     layer.set(state.layer, axes.frame.blocks.length, String(state.layer));
     head.node.hidden = wanted.heads !== "head";
     head.set(state.head, axes.block.heads, String(state.head));
     query.set(wanted.query, axes.rows.length, String(wanted.query));
     edges.set(this.#model.get("edges") - 1, MOST, String(this.#model.get("edges")));
-    moment.node.hidden = spec.frames.length < 2;
-    moment.set(state.moment, spec.frames.length, axes.frame.step === null ? "now" : String(axes.frame.step));
     this.#methods.forEach((toggle, i) => toggle.set(METHODS[i] === wanted.method));
     this.#heads.forEach((toggle, i) => toggle.set(HEADS[i] === wanted.heads));
-    this.#play.set(this.#player.on, this.#player.on ? "Pause" : "Play");
+    this.#frame.show(this.#source.spec, state, axes, moment);
+    const path = this.#path;
+    this.#progress.set(path?.done ?? 0, path?.layers.length ?? 0, this.#source.stopped, path !== null && !isWhole(path));
   }
 
-  #showWords(state: State, axes: Axes, wanted: Wanted, refusal: string, theme: Theme): void {
-    const { spec } = this.#source;
+  #showWords(state: State, axes: Axes, wanted: Wanted, refusal: string): void {
+    const { shell, legend, theme } = this.#frame;
+    const path = this.#path;
     const missing = this.#source.waits ? "waiting for the kernel…" : "not here";
-    const shown = refusal ? "no path here" : sentence(this.#path, axes.columns, wanted.query, state.layer, state.key, missing);
-    say(this.#shell.name, nameOf(wanted));
-    say(this.#shell.text, [axes.kind && `${axes.kind} attention`, spec.title].filter(Boolean).join(" · "));
-    this.#shell.tell(shown);
-    this.#shell.note(spec.note);
-    const size = this.#path ? `${this.#path.layers.length} layers by ${this.#path.tokens} tokens` : "";
+    const shown = refusal ? "no path here" : sentence(path, axes.columns, wanted.query, state.layer, state.key, missing);
+    say(shell.name, nameOf(wanted));
+    shell.tell(shown, !path || isWhole(path));
+    shell.note(this.#source.spec.note);
+    const size = path ? `${path.layers.length} layers by ${path.tokens} tokens` : "";
     this.#figure.canvas.setAttribute("aria-label", `${wayOf(wanted)}, ${size}: ${shown}`);
-    this.#legend.set(theme, READING, null);
+    legend.set(theme, READING, null);
   }
 
-  #showRanking(path: Path, state: State, axes: Axes, wanted: Wanted, theme: Theme): void {
+  #showRanking(path: Path, state: State, axes: Axes, wanted: Wanted): void {
     const column = placeOf(path, state.layer);
     const shares = path.shares[column] ?? new Float32Array();
     this.#ranked = rank(shares);
     const title = `${quoted(axes.rows[wanted.query] ?? "")} at ${columnName(path, column)}`;
-    this.#ranking.set(title, entries(shares, this.#ranked, axes.columns, state.key), `${wayOf(wanted)} · ${foot(shares)}`, theme);
+    this.#ranking.set(title, entries(shares, this.#ranked, axes.columns, state.key), `${wayOf(wanted)} · ${foot(shares)}`, this.#frame.theme);
   }
 
   #fillTable(axes: Axes, wanted: Wanted): void {
     if (!this.#path || this.#path === this.#tabled) return;
     this.#tabled = this.#path;
-    this.#shell.tableBox.replaceChildren(flowTable(`${wayOf(wanted)}, ${axes.rows[wanted.query] ?? ""}`.slice(0, 200), this.#path, axes.columns));
+    this.#frame.shell.tableBox.replaceChildren(flowTable(`${wayOf(wanted)}, ${axes.rows[wanted.query] ?? ""}`.slice(0, 200), this.#path, axes.columns));
   }
 
   #at(event: MouseEvent): FlowHit | null {
@@ -246,19 +222,19 @@ export class FlowView {
   #pointAt(hit: FlowHit | null): void {
     if (JSON.stringify(hit) === JSON.stringify(this.#hover)) return;
     this.#hover = hit;
-    this.#redraw.soon();
+    this.#frame.soon();
   }
 
-  #point(event: PointerEvent): void {
-    const hit = this.#at(event);
+  #point(event: PointerEvent | null): void {
+    const hit = event && this.#at(event);
     this.#pointAt(hit);
     const { columns } = axesOf(this.#source.spec, this.#state);
-    showTip(this.#shell, event, hit && this.#path ? hitText(hit, this.#path, columns) : "");
+    if (event) this.#frame.tip(event, hit && this.#path ? hitText(hit, this.#path, columns) : "");
   }
 
   /** A token at the output is followed; one further down is marked, and its layer stepped to. */
   #click(event: MouseEvent): void {
-    this.#shell.figure.focus({ preventScroll: true });
+    this.#frame.shell.figure.focus({ preventScroll: true });
     const hit = this.#at(event);
     const path = this.#path;
     if (!hit || !path) return this.#set({ key: null });
@@ -268,21 +244,7 @@ export class FlowView {
     else this.#step({ layer, key: hit.token });
   }
 
-  #keydown(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    // The host's shortcuts must not take keys meant for the panel (an x would cut the cell).
-    event.stopPropagation();
-    const target = event.target;
-    if (target instanceof HTMLInputElement && event.key !== "Escape") return;
-    const wish = action(event.key, event.shiftKey);
-    const onButton = target instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter");
-    if (!wish || onButton) return;
-    event.preventDefault();
-    this.#act(wish);
-  }
-
   #act(wish: Action): void {
-    if (wish.do === "play") return this.#playing(!this.#player.on);
     const state = this.#state;
     const patch = flowMove(wish, axesOf(this.#source.spec, state), state, this.#wanted(state), this.#path, this.#ranked);
     if ("layer" in patch || "head" in patch) this.#step(patch);

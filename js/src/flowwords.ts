@@ -4,7 +4,7 @@ import type { Entry } from "./list.ts";
 import { headName } from "./model.ts";
 import { digits, quoted } from "./text.ts";
 import type { FlowHit } from "./flowlayout.ts";
-import type { Path, Wanted } from "./flowsource.ts";
+import { type Path, reached, type Wanted } from "./flowsource.ts";
 
 /** Which keys do what. */
 export const HELP =
@@ -37,8 +37,8 @@ export function columnName({ layers }: Path, column: number): string {
   return layer === undefined ? `the output of L${layers.at(-1) ?? 0}` : `the input of L${layer}`;
 }
 
-/** Place of a layer among those that are chained. */
-export const placeOf = ({ layers }: Path, layer: number): number => Math.max(0, layers.indexOf(layer));
+/** Place of a layer among those that are chained; while it has not come, of the lowest that has. */
+export const placeOf = (path: Path, layer: number): number => Math.max(reached(path), path.layers.indexOf(layer));
 
 /** The sentence of the status line: what the token draws on at the input of a layer, or how much on the marked one. */
 export function sentence(path: Path | null, tokens: string[], query: number, layer: number, marked: number | null, missing: string): string {

@@ -4,24 +4,19 @@ import type { AnyModel } from "@anywidget/types";
 import { css, diverging } from "./colours.ts";
 import { Stepper, Toggle } from "./controls.ts";
 import { h, say } from "./dom.ts";
+import { Frame } from "./frame.ts";
 import { hitLane, Lanes } from "./lanes.ts";
-import { Legend } from "./legend.ts";
 import { headName } from "./model.ts";
-import { Player } from "./player.ts";
+import { within } from "./projector.ts";
 import { dimension, keyText, lanesOf, sentence, type Step, steps } from "./querykeyreadout.ts";
 import { pairShowing } from "./querykeyshowing.ts";
 import { makeTables } from "./querykeytable.ts";
-import { pixelRatio, within } from "./projector.ts";
-import { innerWidth, Redraw } from "./redraw.ts";
 import { RowBars } from "./rowbars.ts";
-import { action, type Action, click, perform } from "./selection.ts";
-import { Shell } from "./shell.ts";
+import { type Action, click, perform } from "./selection.ts";
 import { type Axes, axesOf, goTo, nextHead, readState, saveState, type State, TRAITS } from "./state.ts";
-import { type PairModel, Pairs, type Wanted } from "./vectorsource.ts";
+import type { Showing } from "./tools.ts";
 import { order, type Pair } from "./vectors.ts";
-import { readTheme, type Theme } from "./theme.ts";
-import { showTip } from "./tip.ts";
-import { type Showing, Tools } from "./tools.ts";
+import { type PairModel, Pairs, type Wanted } from "./vectorsource.ts";
 
 const HELP =
   "Query, key and weight. Left and right arrow keys step heads, up and down layers; Home and End go to the first and last " +
@@ -32,22 +27,17 @@ const READING =
 
 export class QueryKeyView {
   readonly #model: AnyModel<PairModel>;
+  readonly #frame: Frame;
   readonly #pairs: Pairs;
-  readonly #shell: Shell;
   readonly #lanes = new Lanes();
   readonly #bars = new RowBars();
-  readonly #legend = new Legend();
   readonly #steps = h("ol", { class: "attn-querykey-steps" });
   readonly #reason = h("p", { class: "attn-note", hidden: true });
   readonly #steppers: Record<"layer" | "head" | "query" | "key" | "moment", Stepper>;
-  readonly #play: Toggle;
   readonly #sorted: Toggle;
-  readonly #player: Player;
-  readonly #redraw: Redraw;
   readonly #reading = h("p", { class: "attn-reading" }, READING);
   readonly #signed = h("div", { class: "attn-scale", role: "img", "aria-label": "colour scale of vectors and scores, from minus to plus the largest number" });
   readonly #scale = h("span", { class: "attn-scale-bar" });
-  #theme: Theme | null = null;
   #pair: Pair | null = null;
   #order: number[] = [];
   #tabled: Pair | null = null;
@@ -56,9 +46,14 @@ export class QueryKeyView {
 
   constructor(model: AnyModel<PairModel>, signal: AbortSignal) {
     this.#model = model;
-    this.#shell = new Shell("query and key of a weight", HELP, signal, () => this.#redraw.soon());
-    this.#pairs = new Pairs(model, signal, () => this.#redraw.soon(), (reason) => this.#shell.fail(reason));
-    this.#player = new Player(signal, () => this.#set(nextHead(this.#pairs.spec, this.#state)));
+    this.#frame = new Frame(model, TRAITS, this.#bars.canvas, { what: "query and key of a weight", help: HELP }, {
+      draw: () => this.#update(),
+      showing: () => this.#showing(),
+      advance: () => this.#set(nextHead(this.#pairs.spec, this.#state)),
+      act: (wish) => this.#act(wish),
+      point: (event) => this.#point(event),
+    }, signal);
+    this.#pairs = new Pairs(model, signal, this.#frame.soon, this.#frame.fail);
     this.#steppers = {
       layer: new Stepper("Layer", signal, (layer) => this.#step({ layer })),
       head: new Stepper("Head", signal, (head) => this.#step({ head, mean: false })),
@@ -66,65 +61,46 @@ export class QueryKeyView {
       key: new Stepper("Key", signal, (key) => this.#pick(key)),
       moment: new Stepper("Step", signal, (moment) => this.#step({ moment })),
     };
-    this.#play = new Toggle("Play", signal, (on) => this.#playing(on));
     this.#sorted = new Toggle("Sort by weight", signal, (on) => this.#sort(on));
-    this.#assemble(signal);
-    const { root } = this.#shell;
-    this.#redraw = new Redraw(model, [...TRAITS, "by_weight"], [root, this.#bars.canvas], signal, () => this.#update(), () => {
-      this.#theme = null;
-    });
-    this.#listen(signal);
+    this.#assemble();
+    this.#bars.canvas.addEventListener("click", (event) => {
+      this.#frame.shell.figure.focus({ preventScroll: true });
+      const key = this.#bars.hit(event);
+      if (key !== null) this.#pick(key);
+    }, { signal });
   }
 
   get node(): HTMLElement {
-    return this.#shell.root;
+    return this.#frame.shell.root;
   }
 
   get #state(): State {
     return readState(this.#model);
   }
 
-  #assemble(signal: AbortSignal): void {
-    const { root, controls, figure, legend, side, table } = this.#shell;
+  #assemble(): void {
+    const { controls, figure, legend, side } = this.#frame.shell;
     const { layer, head, query, key, moment } = this.#steppers;
-    controls.append(layer.node, head.node, query.node, key.node, this.#play.node, this.#sorted.node, moment.node);
+    controls.append(layer.node, head.node, query.node, key.node, this.#frame.play.node, this.#sorted.node, moment.node);
     moment.node.classList.add("attn-time");
     for (const { canvas } of [this.#lanes, this.#bars]) canvas.setAttribute("role", "img");
     figure.append(this.#lanes.canvas, this.#reason, this.#steps, this.#bars.canvas);
     side.hidden = true;
-    const tools = new Tools({ root, showing: () => this.#showing(), enlarged: () => this.#redraw.soon() }, signal);
-    tools.node.append(table.node);
     const ticks = ["− largest", "0", "+ largest"].map((tick) => h("span", {}, tick));
     this.#signed.append(this.#scale, h("span", { class: "attn-ticks" }, ...ticks));
-    this.#legend.keys.prepend(this.#signed);
-    this.#legend.keys.append(tools.node);
-    legend.append(this.#legend.keys, this.#reading);
-  }
-
-  #listen(signal: AbortSignal): void {
-    const { root, figure, tip } = this.#shell;
-    root.addEventListener("keydown", (event) => this.#keydown(event), { signal });
-    figure.addEventListener("pointermove", (event) => this.#point(event), { signal });
-    figure.addEventListener("pointerleave", () => {
-      tip.hidden = true;
-      this.#hover(null);
-    }, { signal });
-    this.#bars.canvas.addEventListener("click", (event) => {
-      figure.focus({ preventScroll: true });
-      const key = this.#bars.hit(event);
-      if (key !== null) this.#pick(key);
-    }, { signal });
+    this.#frame.legend.keys.prepend(this.#signed);
+    legend.append(this.#frame.legend.keys, this.#reading);
   }
 
   #set(patch: Partial<State>): void {
-    this.#shell.fail("");
+    this.#frame.fail("");
     this.#pairs.retry();
     saveState(this.#model, sharedOf(patch));
-    this.#redraw.soon();
+    this.#frame.soon();
   }
 
   #step(patch: Partial<State>): void {
-    this.#playing(false);
+    this.#frame.playing(false);
     this.#set(goTo(this.#pairs.spec, this.#state, patch));
   }
 
@@ -133,17 +109,12 @@ export class QueryKeyView {
     this.#set(click({ ...state, locked: false }, this.#row(state), key));
   }
 
-  #playing(on: boolean): void {
-    this.#player.set(on);
-    this.#redraw.soon();
-  }
-
   /** A panel has a trait for it; where there is none, the view remembers. */
   #sort(on: boolean): void {
     this.#byWeight = on;
     this.#model.set("by_weight", on);
     this.#model.save_changes();
-    this.#redraw.soon();
+    this.#frame.soon();
   }
 
   #row(state: State): number {
@@ -157,24 +128,23 @@ export class QueryKeyView {
   #update(): void {
     const state = this.#state;
     const axes = axesOf(this.#pairs.spec, state);
-    const theme = (this.#theme ??= readTheme(this.#shell.root, this.#shell.probe));
     const wanted = this.#wanted(state);
     const pair = this.#pairs.get(wanted, state);
     this.#pair = pair;
     if (pair) {
       this.#order = order(pair, this.#model.get("by_weight") ?? this.#byWeight);
-      this.#draw(pair, axes, theme);
+      this.#draw(pair, axes);
       this.#ahead(wanted, pair, state, axes);
     }
-    this.#shell.figure.dataset["waiting"] = String(!pair);
+    const { figure, table } = this.#frame.shell;
+    figure.dataset["waiting"] = String(!pair);
     this.#showControls(state, axes, pair);
-    this.#showWords(state, axes, pair, theme);
-    if (this.#shell.table.node.getAttribute("aria-pressed") === "true") this.#fillTable(state, axes);
+    this.#showWords(state, axes, pair);
+    if (table.node.getAttribute("aria-pressed") === "true") this.#fillTable(state, axes);
   }
 
-  #draw(pair: Pair, { rows, columns }: Axes, theme: Theme): void {
-    const width = innerWidth(this.#shell.root);
-    const ratio = pixelRatio(this.#shell.root);
+  #draw(pair: Pair, { rows, columns }: Axes): void {
+    const { size: [width, ratio], theme } = this.#frame;
     const [query, key] = [rows[pair.query] ?? "", columns[pair.key] ?? ""];
     this.#lanes.draw(lanesOf(pair, query, key), width, theme, ratio, this.#dim);
     this.#bars.draw(pair, this.#order, pair.key, columns, `row ${query}`, width, theme, ratio);
@@ -187,8 +157,8 @@ export class QueryKeyView {
   /** What is copied and saved; null while it is not here. */
   #showing(): Showing | null {
     const state = this.#state;
-    if (!this.#pair || !this.#theme) return null;
-    return pairShowing(this.#pairs.spec, state, this.#pair, this.#order, axesOf(this.#pairs.spec, state), this.#lanes, this.#bars, this.#theme);
+    if (!this.#pair) return null;
+    return pairShowing(this.#pairs.spec, state, this.#pair, this.#order, axesOf(this.#pairs.spec, state), this.#lanes, this.#bars, this.#frame.theme);
   }
 
   /** What is one step away is asked for before it is wanted. */
@@ -204,31 +174,28 @@ export class QueryKeyView {
 
   #showControls(state: State, axes: Axes, pair: Pair | null): void {
     const { layer, head, query, key, moment } = this.#steppers;
-    const { spec } = this.#pairs;
     const row = this.#row(state);
     const column = pair?.key ?? state.key ?? 0;
     layer.set(state.layer, axes.frame.blocks.length, String(state.layer));
     head.set(state.head, axes.block.heads, String(state.head));
     query.set(row, axes.rows.length, String(row));
     key.set(column, axes.columns.length, String(column));
-    moment.node.hidden = spec.frames.length < 2;
-    moment.set(state.moment, spec.frames.length, axes.frame.step === null ? "now" : String(axes.frame.step));
-    this.#play.set(this.#player.on, this.#player.on ? "Pause" : "Play");
+    this.#frame.show(this.#pairs.spec, state, axes, moment);
     this.#sorted.set(this.#model.get("by_weight") ?? this.#byWeight);
   }
 
-  #showWords(state: State, axes: Axes, pair: Pair | null, theme: Theme): void {
+  #showWords(state: State, axes: Axes, pair: Pair | null): void {
+    const { shell, legend, theme } = this.#frame;
     const { spec } = this.#pairs;
     const name = headName(state.layer, state.head);
     const shown = sentence(state, pair, axes, this.#pairs.waits ? "waiting for the kernel…" : "not here");
-    say(this.#shell.name, name);
-    say(this.#shell.text, [axes.kind && `${axes.kind} attention`, spec.title].filter(Boolean).join(" · "));
-    this.#shell.tell(shown.slice(name.length + 2));
-    this.#shell.note([spec.note, state.mean ? `The mean over heads has no vectors; this is ${name}.` : ""].filter(Boolean).join(" "));
+    say(shell.name, name);
+    shell.tell(shown.slice(name.length + 2));
+    shell.note([spec.note, state.mean ? `The mean over heads has no vectors; this is ${name}.` : ""].filter(Boolean).join(" "));
     const way = pair ? steps(pair).map((step) => `${step.name} ${step.text}`).join(", ") : "";
     this.#lanes.canvas.setAttribute("aria-label", `${name}: query, key and their terms. ${way}`);
     this.#bars.canvas.setAttribute("aria-label", `${name}: score and weight of ${axes.columns.length} keys. ${shown}`);
-    this.#legend.set(theme, "A row is the reading position, a column is what it looks at.", null);
+    legend.set(theme, "A row is the reading position, a column is what it looks at.", null);
     const stops = diverging[theme.mode].filter((_, i) => i % 15 === 0).map(css);
     this.#scale.style.background = `linear-gradient(to right, ${stops.join(", ")})`;
   }
@@ -236,16 +203,17 @@ export class QueryKeyView {
   #fillTable(state: State, { rows, columns }: Axes): void {
     if (!this.#pair || this.#pair === this.#tabled) return;
     this.#tabled = this.#pair;
-    this.#shell.tableBox.replaceChildren(...makeTables(headName(state.layer, state.head), this.#pair, this.#order, rows, columns));
+    this.#frame.shell.tableBox.replaceChildren(...makeTables(headName(state.layer, state.head), this.#pair, this.#order, rows, columns));
   }
 
   #hover(dim: number | null): void {
     if (dim === this.#dim) return;
     this.#dim = dim;
-    this.#redraw.soon();
+    this.#frame.soon();
   }
 
-  #point(event: PointerEvent): void {
+  #point(event: PointerEvent | null): void {
+    if (!event) return this.#hover(null);
     const pair = this.#pair;
     if (!pair) return;
     const { x, y } = within(this.#lanes.canvas, event);
@@ -254,24 +222,10 @@ export class QueryKeyView {
     this.#hover(over?.dim ?? null);
     const key = event.target === this.#bars.canvas ? this.#bars.hit(event) : null;
     const { columns } = axesOf(this.#pairs.spec, this.#state);
-    showTip(this.#shell, event, over ? dimension(pair, over.dim) : key === null ? "" : keyText(pair, key, columns[key] ?? ""));
-  }
-
-  #keydown(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    // The host's shortcuts must not take keys meant for the panel (an x would cut the cell).
-    event.stopPropagation();
-    const target = event.target;
-    if (target instanceof HTMLInputElement && event.key !== "Escape") return;
-    const wish = action(event.key, event.shiftKey);
-    const onButton = target instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter");
-    if (!wish || onButton) return;
-    event.preventDefault();
-    this.#act(wish);
+    this.#frame.tip(event, over ? dimension(pair, over.dim) : key === null ? "" : keyText(pair, key, columns[key] ?? ""));
   }
 
   #act(wish: Action): void {
-    if (wish.do === "play") return this.#playing(!this.#player.on);
     const state = this.#state;
     const shown = { row: this.#row(state), key: this.#pair?.key ?? 0 };
     // Keys stand in the order on show; the first move starts from the one that is marked.

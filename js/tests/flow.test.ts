@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { columnAt, endsOf, heightAt, hitFlow, layFlow, linesOf, NODE, reduceShares, tokenMiddle } from "../src/flowlayout.ts";
-import { decode, type Path, type Wanted } from "../src/flowsource.ts";
+import { decode, isWhole, type Path, under, type Wanted } from "../src/flowsource.ts";
 import { flowMove } from "../src/flowkeys.ts";
 import { sharesTable } from "../src/flowshowing.ts";
 import type { Axes, State } from "../src/state.ts";
@@ -10,6 +10,7 @@ import { columnName, foot, hitText, rank, sentence } from "../src/flowwords.ts";
 const PATH: Path = {
   layers: [0, 1],
   tokens: 2,
+  done: 2,
   shares: [Float32Array.of(0.75, 0.25), Float32Array.of(0.5, 0.5), Float32Array.of(0, 1)],
   edges: [
     { queries: Int32Array.of(0, 1, 1), keys: Int32Array.of(0, 0, 1), shares: Float32Array.of(0.5, 0.25, 0.25) },
@@ -29,6 +30,18 @@ describe("a path", () => {
     put(68, [0.5, 0.25, 0.25, 0.5, 0.5], false);
     expect(decode(data, 4, [0, 1], [3, 2], 2)).toEqual(PATH);
     expect(() => decode(data, 40, [0, 1], [3, 2], 2)).toThrow("bytes");
+  });
+
+  it("grows from the top, layer by layer", () => {
+    const part = (place: number): Path => ({ ...PATH, layers: [place], done: 1, shares: PATH.shares.slice(place, place + 2), edges: [PATH.edges[place]!] });
+    const upper = under([0, 1], null, part(1));
+    expect(upper).toMatchObject({ layers: [0, 1], done: 1, shares: [new Float32Array(), ...PATH.shares.slice(1)] });
+    expect(isWhole(upper)).toBe(false);
+    expect(sentence(upper, TOKENS, 1, 0, null, "")).toBe("‘pizza’ draws on ‘I’ 0.5000 at the input of L1");
+    const layout = layFlow(760, 3, 2, 1);
+    expect(hitFlow(layout, upper, 24, 0, 4, tokenMiddle(layout, 0))).toBeNull();
+    expect(under([0, 1], upper, part(0))).toEqual(PATH);
+    expect(() => under([0, 1], upper, part(1))).toThrow("other layers");
   });
 
   it("is told in words", () => {

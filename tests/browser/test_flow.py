@@ -12,7 +12,8 @@ from playwright.sync_api import Locator, expect
 
 from attn_widgets.panels.colours import palette
 from attn_widgets.panels.flow import FlowPanel
-from attn_widgets.trace.rollout import Mixing, flow
+from attn_widgets.trace.mixing import Mixing
+from attn_widgets.trace.rollout import flow
 from tests.browser.cells import READ_PIXEL, Cells
 from tests.browser.test_export_page import HOSTILE
 from tests.panel_traces import WORDS, causal_trace
