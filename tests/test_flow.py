@@ -60,6 +60,7 @@ def test_a_path_comes_on_request(method: Any, heads: Any, head: int) -> None:
 
 def test_a_small_trace_is_sent_whole_and_a_long_one_not(monkeypatch: pytest.MonkeyPatch) -> None:
     trace = causal_trace(2, 4)
+    monkeypatch.setattr(flow_module, "AHEAD", 60)  # seconds, however busy the machine
     panel = FlowPanel(trace)
     sent = panel._spec["flow"]["sent"]
     assert len(sent) == 10 * 2 * 6  # tokens, methods, and mean, maximum and four heads
