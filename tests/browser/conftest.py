@@ -6,10 +6,12 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, sync_playwright
 
+from tests.browser.pages import open_exported
 from tests.browser.servers import Jupyter, jupyter
 
 FLAGS = [
@@ -88,6 +90,14 @@ def watched(browser: Browser) -> Iterator[Watched]:
     context = browser.new_context(viewport={"width": 1280, "height": 1400})
     yield watch_new_page(context)
     context.close()
+
+
+@pytest.fixture
+def open_panel(watched: Watched, tmp_path: Path) -> Iterator[Callable[..., Locator]]:
+    """Opens an exported panel; nothing may go wrong on its page, or be asked of the network."""
+    yield lambda panel, *look, **more: open_exported(watched.page, panel, tmp_path / "page.html", *look, **more)
+    assert watched.errors == []
+    assert watched.refused == []
 
 
 @pytest.fixture(scope="session")

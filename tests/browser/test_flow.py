@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from attn_widgets.panels.colours import palette
 from attn_widgets.panels.flow import FlowPanel
 from attn_widgets.trace.mixing import Mixing
 from attn_widgets.trace.rollout import flow
 from tests.browser.cells import READ_PIXEL, Cells
+from tests.browser.pages import Open
 from tests.browser.test_export_page import HOSTILE
 from tests.panel_traces import WORDS, causal_trace
 from tests.test_rollout import of_kinds
 
-Open = Callable[..., Locator]
 NODE = 14
 """Width of a column of tokens."""
-
-
-@pytest.fixture
-def open_panel(watched: Any, tmp_path: Path) -> Iterator[Open]:
-    """Export a panel, open the file, and return the panel on the page."""
-
-    def opened(panel: FlowPanel, scheme: str = "light", width: int = 1000) -> Locator:
-        path = panel.to_html(tmp_path / "page.html")
-        watched.page.emulate_media(color_scheme=scheme)
-        watched.page.set_viewport_size({"width": width, "height": 900})
-        watched.page.goto(path.as_uri())
-        found: Locator = watched.page.locator("section.attn")
-        expect(found.locator(".attn-name")).not_to_be_empty()
-        return found
-
-    yield opened
-    assert watched.errors == []
-    assert watched.refused == []
 
 
 def node(cells: Cells, token: int, column: int, share: float = 0.3) -> dict[str, float]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,31 +13,13 @@ from attn_widgets.panels.colours import palette
 from attn_widgets.panels.querykey import QueryKeyPanel
 from attn_widgets.trace import AttentionTrace, Block, DotProductRecord
 from tests.browser.cells import READ_PIXEL, Cells
+from tests.browser.pages import Open
 from tests.browser.test_export_page import HOSTILE
 from tests.panel_traces import WORDS, causal_trace
 from tests.vector_traces import additive_trace, dot_trace, stacked_trace
 
-Open = Callable[..., Locator]
 EDGE = 0.1
 """Share of a cell at which its colour is read: its number stands in the middle."""
-
-
-@pytest.fixture
-def open_panel(watched: Any, tmp_path: Path) -> Iterator[Open]:
-    """Export a panel, open the file, and return the panel on the page."""
-
-    def opened(panel: QueryKeyPanel, scheme: str = "light", width: int = 1000) -> Locator:
-        path = panel.to_html(tmp_path / "page.html")
-        watched.page.emulate_media(color_scheme=scheme)
-        watched.page.set_viewport_size({"width": width, "height": 900})
-        watched.page.goto(path.as_uri())
-        found: Locator = watched.page.locator("section.attn")
-        expect(found.locator(".attn-name")).not_to_be_empty()
-        return found
-
-    yield opened
-    assert watched.errors == []
-    assert watched.refused == []
 
 
 class Bars(Cells):
