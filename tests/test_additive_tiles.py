@@ -80,3 +80,30 @@ def test_a_long_text_needs_the_memory_of_a_few_tiles_in_both_passes(
     assert memory.largest <= tile
     hidden, inputs = 2 * length * length * 8, 2 * length * 8
     assert 4 * (tile + inputs) < memory.most < 4 * (4 * tile + 8 * inputs) < 4 * hidden / 20
+
+
+@pytest.mark.parametrize(("queries", "window"), [(512, None), (100, None), (512, 64)])
+def test_causal_tiles_are_as_large_as_each_other(
+    queries: int, window: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each larger than the one before it, malloc would get every one anew from the system: n^3.5 in place of n^2."""
+    pairs = 2048
+    monkeypatch.setattr(module, "TILE", pairs * 2 * 8)
+    query, key = torch.zeros(1, 2, queries, 8), torch.zeros(1, 2, 512, 8)
+    terms = module.AdditiveRecord(query, key, torch.zeros(2, 8), torch.zeros(2, 8), None, True, window)
+    spans = list(module._spans(terms))
+    assert [first for first, *_ in spans] == [0, *(last for _, last, *_ in spans[:-1])]
+    assert spans[-1].last == queries
+    sizes = [(last - first) * (stop - low) for first, last, low, stop in spans]
+    assert max(sizes) <= pairs
+    assert min(sizes[:-1]) > 0.7 * pairs
+
+
+def test_scores_need_one_tile_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    tile, length = 1 << 18, 256
+    monkeypatch.setattr(module, "TILE", tile)
+    tensors = torch.randn(3, 1, 2, length, 32)
+    with torch.no_grad(), Memory() as memory:
+        additive(*tensors, **additive_weights(2, 32), causal=True)
+    assert memory.largest <= tile
+    assert memory.most < 4 * 1.7 * tile  # inputs take 0.2

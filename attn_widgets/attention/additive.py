@@ -6,6 +6,7 @@ worked on in tiles, and training computes each tile again in its backward pass.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
@@ -134,18 +135,30 @@ class Span(NamedTuple):
 
 
 def _spans(terms: AdditiveRecord) -> Iterator[Span]:
-    """Split the queries so that the hidden layer of each span fits into a tile."""
+    """Split the queries so that the hidden layer of each span fits into a tile.
+
+    Spans are as large as each other, though later rows see more: were each larger than the one before it, malloc would
+    get every one of them anew from the system, whose zeroing of pages took half the time at 8,192 tokens.
+    """
     batch, heads, queries, dim = terms.query.shape
     keys = terms.key.shape[2]
-    rows = max(1, TILE // max(1, batch * heads * keys * dim))
-    for first in range(0, max(1, queries), rows):
-        last = min(first + rows, queries)
+    pairs = max(1, TILE // max(1, batch * heads * dim))
+    past = keys - queries  # a causal span's last row stands at the last of its keys, as in the whole
+    first = 0
+    while first < max(1, queries):
         if not terms.causal:
+            last = min(first + max(1, pairs // max(1, keys)), queries)
             yield Span(first, last, 0, keys)
-            continue
-        past = keys - queries  # the span's last row stands at the last of its keys, as in the whole
-        low = 0 if terms.window is None else max(0, past + first - terms.window + 1)
-        yield Span(first, last, low, max(0, past + last))
+        else:
+            low = 0 if terms.window is None else max(0, past + first - terms.window + 1)
+            last = min(first + _most_rows(max(0, past + first - low), pairs), queries)
+            yield Span(first, last, low, max(0, past + last))
+        first = max(last, first + 1)
+
+
+def _most_rows(before: int, pairs: int) -> int:
+    """Most rows, one at least, that make at most `pairs` of rows and keys: `before` keys and one more for each row."""
+    return max(1, (math.isqrt(before * before + 4 * pairs) - before) // 2)
 
 
 def _join(
@@ -155,8 +168,16 @@ def _join(
     spans = list(_spans(terms))
     if len(spans) == 1:
         return compute(spans[0], terms, value, dropout)
-    again = partial(checkpoint, compute, use_reentrant=False, preserve_rng_state=dropout > 0)
-    return torch.cat([again(span, terms, value, dropout) for span in spans], dim=2)
+    if torch.is_grad_enabled():
+        again = partial(checkpoint, compute, use_reentrant=False, preserve_rng_state=dropout > 0)
+        return torch.cat([again(span, terms, value, dropout) for span in spans], dim=2)
+    # Filled in place: parts that are kept until all are there would lie between the tiles, and memory falls to pieces.
+    first = compute(spans[0], terms, value, dropout)
+    joined = first.new_empty(*first.shape[:2], terms.query.shape[2], first.shape[3])
+    joined[:, :, : spans[0].last] = first
+    for span in spans[1:]:
+        joined[:, :, span.first : span.last] = compute(span, terms, value, dropout)
+    return joined
 
 
 def _context(span: Span, terms: AdditiveRecord, value: Tensor, dropout: float) -> Tensor:
@@ -178,5 +199,6 @@ def _weights(span: Span, terms: AdditiveRecord) -> Tensor:
     part = terms._replace(query=terms.query[:, :, first:last], key=terms.key[:, :, low:stop], mask=mask)
     query, key, v, b = (full_precision(tensor) for tensor in part[:4])
     hidden = (query + b[:, None])[:, :, :, None] + widen(key, query.shape[1])[:, :, None]  # (B, H, Q, K, d)
-    scores = (hidden.tanh_() * v[:, None, None]).sum(-1)
+    # A product, where a sum of products would need a second tensor of this size.
+    scores = (hidden.tanh_().flatten(2, 3) @ v[:, :, None]).view(hidden.shape[:4])
     return masked_softmax(scores, part.visible())
