@@ -138,7 +138,8 @@ export function readMetric(layer: Layer | undefined, head: number, metric: numbe
   const number = layer.metrics[metric * layer.heads + head] ?? Number.NaN;
   if (Number.isFinite(number)) return { number };
   const cells = layer.rows * layer.columns;
-  const odd = layer.states.subarray(head * cells, (head + 1) * cells).includes(NOT_A_NUMBER);
+  const any = ((layer.marks >> NOT_A_NUMBER) & 1) === 1;
+  const odd = any && layer.states.subarray(head * cells, (head + 1) * cells).includes(NOT_A_NUMBER);
   return { missing: odd ? "not a number" : "no row counts" };
 }
 

@@ -1,12 +1,10 @@
-/** The grid on one canvas: rows painted once into bitmaps of their own, and those in view put on the screen. */
+/** The grid on one canvas: the rows in view, their names, brackets and frames. */
 
-import { inkOn, level } from "./colours.ts";
 import type { Layer, Reading } from "./griddata.ts";
 import { type GridLayout, rowsInView } from "./gridlayout.ts";
 import type { Place } from "./gridorder.ts";
-import { type Inks, makeInks, Painter, paintMasked, paintSquare, type Strip } from "./gridpaint.ts";
+import { GridRows } from "./gridrows.ts";
 import { headName } from "./model.ts";
-import { brief } from "./text.ts";
 import type { Theme } from "./theme.ts";
 
 export interface GridPicture {
@@ -29,19 +27,10 @@ export interface GridPicture {
   key: string;
 }
 
-interface Kept {
-  key: string;
-  canvas: HTMLCanvasElement;
-}
-
-/** From this side on a cell holds its number. */
-const NUMBERED = 34;
-
 export class GridFigure {
   readonly canvas = document.createElement("canvas");
   #context = this.canvas.getContext("2d");
-  #rows = new Map<number, Kept>();
-  #inks: { theme: Theme; ratio: number; inks: Inks } | null = null;
+  #rows = new GridRows();
 
   draw(picture: GridPicture, layout: GridLayout, theme: Theme, ratio: number, scroll: number): void {
     this.#size(layout, ratio);
@@ -49,13 +38,12 @@ export class GridFigure {
     canvas.dataset["cells"] = [layout.x, layout.y - scroll, layout.pitch, layout.pitchY].join(" ");
     canvas.dataset["side"] = String(layout.side);
     const [first, last] = rowsInView(layout, scroll);
-    for (const row of this.#rows.keys()) if (row < first || row > last) this.#rows.delete(row);
+    this.#rows.keep(first, last);
     if (this.#context) this.paint(this.#context, picture, layout, theme, ratio, scroll);
   }
 
   /** Draw on any canvas, at so many device pixels to one. */
   paint(context: CanvasRenderingContext2D, picture: GridPicture, layout: GridLayout, theme: Theme, ratio: number, scroll: number): void {
-    if (this.#inks?.theme !== theme || this.#inks.ratio !== ratio) this.#inks = { theme, ratio, inks: makeInks(theme, ratio) };
     const [first, last] = rowsInView(layout, scroll);
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, layout.width, layout.height);
@@ -64,11 +52,10 @@ export class GridFigure {
     context.rect(0, layout.y - 2, layout.width, layout.height);
     context.clip();
     context.imageSmoothingEnabled = false;
-    for (let row = first; row <= last; row++) {
-      const strip = this.#row(picture, row, layout, theme, ratio);
+    for (const [row, { canvas, y: from, width, height }] of this.#rows.bitmaps(picture, [first, last], layout, theme, ratio)) {
       const x = Math.round(layout.x * ratio) / ratio;
       const y = Math.round((layout.y + row * layout.pitchY - scroll) * ratio) / ratio;
-      context.drawImage(strip, x, y, strip.width / ratio, strip.height / ratio);
+      context.drawImage(canvas, 0, from, width, height, x, y, width / ratio, height / ratio);
     }
     for (let row = first; row <= last; row++) this.#label(context, picture, row, layout, theme, scroll);
     this.#frames(context, picture, layout, theme, scroll, [first, last]);
@@ -85,73 +72,6 @@ export class GridFigure {
     canvas.height = height;
     canvas.style.width = `${layout.width}px`;
     canvas.style.height = `${layout.height}px`;
-  }
-
-  /** A row's bitmap; painted again only when something in it changed. */
-  #row(picture: GridPicture, row: number, layout: GridLayout, theme: Theme, ratio: number): HTMLCanvasElement {
-    const places = picture.rows[row] ?? [];
-    const layers = [...new Set(places.map(([layer]) => layer))];
-    const versions = layers.map((layer) => picture.layerOf(layer)?.version ?? -1);
-    const shown = picture.byLayer ? layers : places.flat();
-    const key = [picture.key, picture.end, theme.mode, theme.surface, ratio, layout.pitch, layout.side, ...versions, ...shown].join();
-    const known = this.#rows.get(row);
-    if (known?.key === key) return known.canvas;
-    const canvas = this.#paint(picture, places, layout, theme, ratio);
-    this.#rows.set(row, { key, canvas });
-    return canvas;
-  }
-
-  #paint(picture: GridPicture, places: Place[], layout: GridLayout, theme: Theme, ratio: number): HTMLCanvasElement {
-    const pitch = Math.round(layout.pitch * ratio);
-    const side = Math.round(layout.side * ratio);
-    const canvas = document.createElement("canvas");
-    canvas.width = Math.max(1, places.length * pitch);
-    canvas.height = side;
-    const context = canvas.getContext("2d");
-    if (!context || !this.#inks) return canvas;
-    const strip: Strip = { pixels: new Uint32Array(canvas.width * side), width: canvas.width };
-    const painters = new Map<number, Painter>();
-    const missing = places.map((place, i) => !this.#head(strip, i * pitch, place, side, picture, painters));
-    context.putImageData(new ImageData(new Uint8ClampedArray(strip.pixels.buffer as ArrayBuffer), canvas.width, side), 0, 0);
-    context.strokeStyle = theme.line;
-    missing.forEach((absent, i) => absent && context.strokeRect(i * pitch + 0.5, 0.5, side - 1, side - 1));
-    if (picture.read && layout.side >= NUMBERED) this.#numbers(context, picture, places, layout, theme, ratio);
-    return canvas;
-  }
-
-  /** Paint one head; returns whether there is anything of it. */
-  #head(strip: Strip, x: number, [number, head]: Place, side: number, picture: GridPicture, painters: Map<number, Painter>): boolean {
-    const inks = this.#inks?.inks;
-    if (!inks) return false;
-    if (picture.read) {
-      const reading = picture.read(number, head);
-      if ("number" in reading) paintSquare(strip, x, side, inks.steps[level(reading.number / picture.end)]!);
-      else if (reading.missing === "masked") paintMasked(strip, x, side, inks);
-      else if (reading.missing === "not a number") paintSquare(strip, x, side, inks.nan);
-      else if (reading.missing === "not here" || reading.missing === "other tokens") return false;
-      else paintSquare(strip, x, side, inks.unknown);
-      return true;
-    }
-    const layer = picture.layerOf(number);
-    if (!layer || head >= layer.have) return false;
-    const painter = painters.get(number) ?? new Painter(layer, side, inks);
-    painters.set(number, painter);
-    painter.paint(strip, x, head);
-    return true;
-  }
-
-  #numbers(context: CanvasRenderingContext2D, picture: GridPicture, places: Place[], layout: GridLayout, theme: Theme, ratio: number): void {
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.font = `11px ${theme.font}`;
-    context.textAlign = "center";
-    context.textBaseline = "middle";
-    places.forEach((place, i) => {
-      const reading = picture.read?.(...place);
-      if (!reading || !("number" in reading)) return;
-      const colour = theme.palette[level(reading.number / picture.end)];
-      context.fillStyle = colour ? inkOn(colour) : theme.ink;
-      context.fillText(brief(reading.number), i * layout.pitch + layout.side / 2, layout.side / 2 + 0.5);
-    });
   }
 
   #label(context: CanvasRenderingContext2D, picture: GridPicture, row: number, layout: GridLayout, theme: Theme, scroll: number): void {

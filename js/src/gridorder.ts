@@ -13,12 +13,14 @@ export function byLayer(blocks: Block[]): Place[][] {
 /** All heads by falling value in rows of `columns`; those without a number last, equals in reading order. */
 export function byValue(blocks: Block[], columns: number, read: (layer: number, head: number) => Reading): Place[][] {
   const heads = byLayer(blocks).flat();
-  const values = new Map(heads.map((place) => [place, numberOf(read(...place))]));
-  const value = (place: Place): number => values.get(place) ?? Number.NaN;
-  const last = (place: Place): number => (Number.isNaN(value(place)) ? 1 : 0);
-  heads.sort((a, b) => last(a) - last(b) || (last(a) ? 0 : value(b) - value(a)) || a[0] - b[0] || a[1] - b[1]);
+  const values = Float64Array.from(heads, (place) => numberOf(read(...place)));
+  const first = Array.from(heads.keys()).filter((i) => !Number.isNaN(values[i]));
+  const last = Array.from(heads.keys()).filter((i) => Number.isNaN(values[i]));
+  // A sort keeps the order of equals.
+  first.sort((a, b) => values[b]! - values[a]! || 0);
+  const sorted = [...first, ...last].map((i) => heads[i]!);
   const rows: Place[][] = [];
-  for (let at = 0; at < heads.length; at += columns) rows.push(heads.slice(at, at + columns));
+  for (let at = 0; at < sorted.length; at += columns) rows.push(sorted.slice(at, at + columns));
   return rows;
 }
 

@@ -1,8 +1,8 @@
 /** Paints thumbnails into rows of pixels: pure, on arrays. No cell of a thumbnail is lost where it has fewer pixels than cells. */
 
 import { type Rgb, rgb } from "./colours.ts";
+import { type Codes, codesOf, LEVEL, MASK, NAN, NONE, spread, UNKNOWN } from "./gridcodes.ts";
 import type { Layer } from "./griddata.ts";
-import { VALUE } from "./wire.ts";
 
 /** Pixels of a row of the grid, in the order in which this machine reads them. */
 export interface Strip {
@@ -13,6 +13,8 @@ export interface Strip {
 /** Colours as pixels: of the 256 steps, and of the states that are no colour on the scale. */
 export interface Inks {
   steps: Uint32Array;
+  /** The colour of each code of a cell. */
+  table: Uint32Array;
   nan: number;
   unknown: number;
   /** Of the strokes across what is masked, which is clear else: every so many pixels one of so many. */
@@ -28,8 +30,14 @@ export const opaque = (colour: Rgb): number => new Uint32Array(Uint8Array.of(...
 
 export function makeInks(theme: { palette: Rgb[]; nan: string; unknown: string; hatch: string }, ratio: number): Inks {
   const [nan, unknown, hatch] = [theme.nan, theme.unknown, theme.hatch].map((colour) => opaque(rgb(colour)));
+  const steps = Uint32Array.from(theme.palette, opaque);
+  const table = new Uint32Array(NAN + 1);
+  table.set(steps, LEVEL);
+  table[UNKNOWN] = unknown!;
+  table[NONE] = steps[0]!;
+  table[NAN] = nan!;
   const stroke = Math.max(1, Math.round(ratio));
-  return { steps: Uint32Array.from(theme.palette, opaque), nan: nan!, unknown: unknown!, hatch: hatch!, period: 5 * stroke, stroke };
+  return { steps, table, nan: nan!, unknown: unknown!, hatch: hatch!, period: 5 * stroke, stroke };
 }
 
 /** How a thumbnail of some cells fits a square of pixels. */
@@ -52,96 +60,51 @@ export function fitCells(rows: number, columns: number, side: number): Fit {
   return { factor, rows: down, columns: across, width: pixels(across), height: pixels(down) };
 }
 
-/** What prevails where cells are joined: not a number, then values by level, zero, masked, not captured. */
-const UNKNOWN = 0;
-const MASK = 1;
-const NONE = 2;
-const LEVEL = 3;
-const NAN = LEVEL + 256;
-const OF_STATE = [LEVEL, MASK, UNKNOWN, NAN, NONE];
-
-/** The colour of each code. */
-export function inkTable({ steps, nan, unknown }: Inks): Uint32Array {
-  const table = new Uint32Array(NAN + 1);
-  table.set(steps, LEVEL);
-  table[UNKNOWN] = unknown;
-  table[NONE] = steps[0]!;
-  table[NAN] = nan;
-  return table;
-}
-
 const hatched = ({ hatch, period, stroke }: Inks, x: number, y: number): number => ((x + y) % period < stroke ? hatch : 0);
-
-/** Which cell each of `size` pixels or cells belongs to. */
-const spread = (size: number, cells: number): Uint16Array => Uint16Array.from({ length: size }, (_, i) => Math.floor((i * cells) / size));
 
 /** Paints the thumbnails of a layer, which all have the same shape. */
 export class Painter {
   readonly fit: Fit;
-  readonly #layer: Layer;
+  readonly #codes: Codes;
   readonly #inks: Inks;
-  readonly #table: Uint32Array;
-  readonly #codes: Uint16Array;
-  /** The joined cell of each row and column of cells, and of each row and column of pixels. */
-  readonly #joined: [rows: Uint16Array, columns: Uint16Array];
-  readonly #pixels: [rows: Uint16Array, columns: Uint16Array];
+  /** The joined cell of each row and column of pixels. */
+  readonly #cells: [rows: Uint16Array, columns: Uint16Array];
 
   constructor(layer: Layer, side: number, inks: Inks) {
     this.fit = fitCells(layer.rows, layer.columns, side);
     const { factor, rows, columns, width, height } = this.fit;
-    this.#layer = layer;
+    this.#codes = codesOf(layer, factor);
     this.#inks = inks;
-    this.#table = inkTable(inks);
-    this.#codes = new Uint16Array(rows * columns);
-    const join = (size: number): Uint16Array => Uint16Array.from({ length: size }, (_, i) => Math.floor(i / factor));
-    this.#joined = [join(layer.rows), join(layer.columns)];
-    this.#pixels = [spread(height, rows), spread(width, columns)];
+    this.#cells = [spread(height, rows), spread(width, columns)];
   }
 
   /** Paint one head with its left top corner at `x` of a strip. */
   paint(strip: Strip, x: number, head: number): void {
-    const codes = this.join(head);
-    const table = this.#table;
+    const start = this.#codes.of(head);
+    const codes = this.#codes.all;
+    const { table, hatch, period, stroke } = this.#inks;
     const { width, height, columns } = this.fit;
-    const [down, across] = this.#pixels;
+    const [down, across] = this.#cells;
     const { pixels } = strip;
     for (let py = 0; py < height; py++) {
-      const from = down[py]! * columns;
+      const from = start + down[py]! * columns;
       const to = py * strip.width + x;
       for (let px = 0; px < width; px++) {
         const code = codes[from + across[px]!]!;
-        pixels[to + px] = code === MASK ? hatched(this.#inks, px, py) : table[code]!;
+        pixels[to + px] = code === MASK ? ((px + py) % period < stroke ? hatch : 0) : table[code]!;
       }
     }
-    if (Math.min(width / columns, height / this.fit.rows) >= DOTTED) this.#dotZeros(strip, x);
+    if (Math.min(width / columns, height / this.fit.rows) >= DOTTED) this.#dotZeros(strip, x, start);
   }
 
-  /** One code a cell of the joined thumbnail: the maximum of its cells. */
-  join(head: number): Uint16Array {
-    const { levels, states, rows, columns } = this.#layer;
-    const codes = this.#codes.fill(UNKNOWN);
-    const [downs, acrosses] = this.#joined;
-    let at = head * rows * columns;
-    for (let row = 0; row < rows; row++) {
-      const to = downs[row]! * this.fit.columns;
-      for (let column = 0; column < columns; column++, at++) {
-        const state = states[at]!;
-        const code = state === VALUE ? LEVEL + levels[at]! : OF_STATE[state]!;
-        const cell = to + acrosses[column]!;
-        if (code > codes[cell]!) codes[cell] = code;
-      }
-    }
-    return codes;
-  }
-
-  #dotZeros(strip: Strip, x: number): void {
+  #dotZeros(strip: Strip, x: number, start: number): void {
     const { width, height, rows, columns } = this.fit;
-    this.#codes.forEach((code, i) => {
-      if (code !== NONE) return;
+    for (let i = 0; i < rows * columns; i++) {
+      if (this.#codes.all[start + i] !== NONE) continue;
       const across = x + Math.floor((((i % columns) + 0.5) * width) / columns);
       const down = Math.floor(((Math.floor(i / columns) + 0.5) * height) / rows);
       for (const dy of [-1, 0]) for (const dx of [-1, 0]) strip.pixels[(down + dy) * strip.width + across + dx] = this.#inks.unknown;
-    });
+    }
   }
 }
 

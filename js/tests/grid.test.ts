@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { emptyLayer, type GridSpec, decodeGrid, type Layer, NOT_A_NUMBER, readFound, readMetric, scaleEnd, takePiece, ZERO } from "../src/griddata.ts";
 import { flowColumns, hitGrid, layOutGrid, rowsInView, scrollTo } from "../src/gridlayout.ts";
 import { byLayer, byValue, groupsOf, locate, nextPlace, type Place, steer } from "../src/gridorder.ts";
+import { codesOf } from "../src/gridcodes.ts";
 import { fitCells, makeInks, opaque, Painter, type Strip } from "../src/gridpaint.ts";
 import type { Block, Frame } from "../src/model.ts";
 import { MASKED, NOT_CAPTURED } from "../src/wire.ts";
@@ -214,5 +215,15 @@ describe("painting", () => {
     new Painter(layer(1, 1, [0], [ZERO]), 20, inks).paint(out, 0, 0);
     expect([...out.pixels].filter((pixel) => pixel === inks.unknown)).toHaveLength(4);
     expect(fitCells(2, 2, 20).width).toBe(20);
+  });
+
+  it("joins cells once for every order and size, and again when more heads came", () => {
+    const one = layer(8, 8, new Array(64).fill(9), new Array(64).fill(0));
+    const codes = codesOf(one, 3);
+    expect(codes.of(0)).toBe(0);
+    expect(codesOf(one, 3)).toBe(codes);
+    expect(codesOf(one, 2)).not.toBe(codes);
+    one.version += 1_000;
+    expect(codesOf(one, 2).version).toBe(one.version);
   });
 });

@@ -214,6 +214,39 @@ def test_hostile_tokens_are_text(open_panel: Open, watched: Any, scheme: str) ->
     assert box["width"] <= 1000
 
 
+COUNT = """() => {
+    window.spent = { canvases: 0, puts: 0 };
+    const make = document.createElement.bind(document);
+    document.createElement = (name, ...more) => {
+        window.spent.canvases += name === 'canvas';
+        return make(name, ...more);
+    };
+    const { prototype } = CanvasRenderingContext2D;
+    const put = prototype.putImageData;
+    prototype.putImageData = function (...given) {
+        window.spent.puts += 1;
+        return put.apply(this, given);
+    };
+}"""
+
+
+def test_sorting_many_heads_makes_no_canvas_anew(open_panel: Open, watched: Any) -> None:
+    """A canvas for each row cost most of the 80 ms that 48 × 64 heads took to sort."""
+    trace = causal_trace(48, 64, WORDS[:4])
+    panel = open_panel(GridPanel(trace))
+    watched.page.evaluate(COUNT)
+    panel.get_by_role("combobox", name="Sort").select_option("entropy")
+    expect(panel.locator(".attn-say")).to_contain_text("of 3072 by entropy")
+    spent = watched.page.evaluate("window.spent")
+    assert spent["canvases"] <= 2
+    assert 1 <= spent["puts"] <= 2
+    best = max(trace.iter_heads(), key=lambda place: head_metrics(trace.blocks[place[0]])[0, place[1]])
+    levels, states = by_hand(trace.blocks[best[0]], best[1])
+    for row, column in np.argwhere(states == 0):
+        pixel = thumbnail_pixel(Cells(panel), (0, 0), levels.shape, row, column)
+        assert_step(palette("light").astype(int), pixel, levels[row, column])
+
+
 @pytest.mark.parametrize("width", [420, 1000])
 def test_many_heads_fit_the_page(open_panel: Open, watched: Any, width: int) -> None:
     trace = causal_trace(48, 64, WORDS[:4])
