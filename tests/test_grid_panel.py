@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import traitlets
+from PIL import Image
 
 from attn_widgets.errors import ConfigError
-from attn_widgets.panels import grid
+from attn_widgets.panels import grid, svg
+from attn_widgets.panels.colours import palette
 from attn_widgets.panels.grid import GridPanel
 from attn_widgets.panels.heads import HeadPanel
 from attn_widgets.trace import AttentionTrace, WeightsRecord
-from attn_widgets.trace.head_metrics import METRICS, head_metrics
-from tests.panel_traces import WORDS, Wire, causal_trace
+from attn_widgets.trace.head_metrics import METRICS, head_metrics, metric_index
+from tests.panel_traces import WORDS, Wire, both_kinds, causal_trace
 from tests.test_thumbnails import by_hand, dot_trace
 
 
@@ -169,8 +173,80 @@ def test_a_figure_of_many_heads_says_what_its_points_stand_for() -> None:
     assert "Each point is the maximum of 6×6 weights" in figure
 
 
-def test_saved_figures_say_what_colours_the_heads() -> None:
-    assert GridPanel(causal_trace(), metric="sink").provenance()["metric"] == "sink"
+def test_saved_figures_say_what_colours_and_sorts_the_heads() -> None:
+    about = GridPanel(causal_trace(), metric="sink", order="entropy").provenance()
+    assert (about["metric"], about["order"]) == ("sink", "entropy")
+
+
+def labels(figure: str, pattern: str) -> list[tuple[float, float, str]]:
+    """Texts of a figure that match, with their places."""
+    found = re.findall(rf'<text x="([\d.]+)" y="([\d.]+)"[^>]*>({pattern})</text>', figure)
+    return [(float(x), float(y), text) for x, y, text in found]
+
+
+@pytest.mark.parametrize("metric", ["weights", "entropy"])
+def test_a_figure_has_the_order_on_show(metric: str) -> None:
+    trace = causal_trace(2, 8)
+    values = np.array([head_metrics(block)[metric_index("sink")] for block in trace.blocks])
+    order = sorted(trace.iter_heads(), key=lambda place: -values[place])
+    panel = GridPanel(trace, metric=metric, order="sink", layer=order[2][0], head=order[2][1])
+    figure = panel.figure()
+    names = sorted(labels(figure, r"L\d+H\d+"), key=lambda label: (label[1], label[0]))
+    assert [text for *_, text in names] == [f"L{layer}H{head}" for layer, head in order]
+    assert "The largest first" in figure
+    frame = re.findall(rf'<rect x="([\d.]+)" y="([\d.]+)" [^>]*stroke="{svg.ACCENT}"', figure)
+    assert 0 < names[2][0] - float(frame[0][0]) < 40
+    table = re.findall(r"<td>(L\d+H\d+)</td>", panel.snapshot())
+    assert table == [text for *_, text in names]
+
+
+def test_sorted_thumbnails_are_those_of_their_heads() -> None:
+    """Heads of layers with other tokens stand in one row, each with the thumbnail that it has in its own layer."""
+    panel = GridPanel(both_kinds(), order="entropy")
+    images = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA"))
+        for data in re.findall(r"data:image/png;base64,([^\"]+)", panel.figure())
+    ]
+    order = sorted(panel.trace.iter_heads(), key=lambda place: -head_metrics(panel.trace.blocks[place[0]])[0, place[1]])
+    image, left = images.pop(0), 0
+    for place in order:
+        levels, states = by_hand(panel.trace.blocks[place[0]], place[1])
+        if left >= image.shape[1]:
+            image, left = images.pop(0), 0
+        shown = image[:, left : left + levels.shape[1]].astype(int)
+        left += max(levels.shape) + 1
+        assert shown.shape[:2] == levels.shape
+        read = np.abs(shown[..., None, :3] - palette("light").astype(int)).sum(-1).argmin(-1)
+        assert np.abs(read - levels)[states == 0].max() <= 1
+
+
+def test_heads_that_were_not_computed_come_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid, "WHOLE", 0)
+    panel = GridPanel(dot_trace(layers=3), order="entropy")
+    panel._overview.layer(0, 1)
+    svg_ = base64.b64decode(re.findall(r"svg\+xml;base64,([^\"]+)", panel.snapshot())[0]).decode()
+    names = [text for *_, text in sorted(labels(svg_, r"L\d+H\d+"), key=lambda label: (label[1], label[0]))]
+    assert {name[:2] for name in names[:4]} == {"L1"}
+    assert names[4:] == [f"L{layer}H{head}" for layer in (0, 2) for head in range(4)]
+
+
+def test_a_figure_brackets_heads_that_share_keys() -> None:
+    figure = GridPanel(dot_trace(heads=8, kept=2)).figure()
+    names = labels(figure, r"KV\d+")
+    assert [text for *_, text in names] == ["KV0", "KV1"]
+    heads = {text: x for x, _, text in labels(figure, r"H\d+")}
+    for (x, *_), (first, last) in zip(names, [("H0", "H3"), ("H4", "H7")], strict=True):
+        assert x == pytest.approx((heads[first] + heads[last]) / 2, abs=0.6)
+    assert not labels(GridPanel(dot_trace(heads=8, kept=8)).figure(), r"KV\d+")
+    assert not labels(GridPanel(dot_trace(heads=8, kept=2), order="sink").figure(), r"KV\d+")
+
+
+def test_layers_with_other_groups_are_marked_under_each_row() -> None:
+    shared, own = dot_trace(1, heads=4, kept=2).blocks[0], dot_trace(1, heads=4, kept=4).blocks[0]
+    figure = GridPanel(AttentionTrace([shared, replace(own, layer=1)])).figure()
+    marks = re.findall(r'<path d="([^"]+)" stroke="[^"]+" stroke-width="1.5"/>', figure)
+    assert [mark.count("M") for mark in marks] == [2]
+    assert not labels(figure, r"KV\d+")
 
 
 @pytest.mark.parametrize("weights", [[[[[1.0]]]], [[[[np.nan]]]], [[[[4.0, -1.0], [np.inf, 0.0]]]]])

@@ -133,17 +133,20 @@ class GridPanel(SteppingPanel):
     def snapshot(self) -> str:
         """Write static HTML: the heads computed so far, and a table of their metrics."""
         ready = self._overview.ready()[self.moment]
-        picture = svg.image_tag(self._drawn(ready), f"{self.metric} of all heads, a layer a row")
-        table = grid_figure.table(self._overview, self.moment, ready)
+        arranged = "a layer a row" if self.order == "layer" else f"sorted by {self.order}"
+        picture = svg.image_tag(self._drawn(ready), f"{self.metric} of all heads, {arranged}")
+        table = grid_figure.table(self._overview, ready, self._at(), self.order)
         return f'<figure id="{self._snapshot}" style="margin:0">{picture}{table}</figure>'
 
     def provenance(self) -> dict[str, str | int | float]:
-        """Say what is on show and where it comes from, with what colours the heads."""
-        return {**super().provenance(), "metric": self.metric}
+        """Say what is on show and where it comes from, with what colours and sorts the heads."""
+        return {**super().provenance(), "metric": self.metric, "order": self.order}
+
+    def _at(self) -> grid_figure.At:
+        return grid_figure.At(self.moment, self.layer, None if self.mean else self.head, self.query, self.key)
 
     def _drawn(self, layers: Sequence[int]) -> str:
-        at = grid_figure.At(self.moment, self.layer, None if self.mean else self.head, self.query, self.key)
-        return grid_figure.draw(self._overview, layers, at, self.metric, self.title)
+        return grid_figure.draw(self._overview, layers, self._at(), self.metric, self.order, self.title)
 
     def to_html(self, path: str | os.PathLike[str], *, budget: int = export.BUDGET) -> Path:
         """Write the panel as one offline page with the same interaction.

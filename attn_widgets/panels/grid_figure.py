@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
-from attn_widgets.panels import svg
+from attn_widgets.panels import grid_marks, svg
 from attn_widgets.panels.colours import colours, picture
 from attn_widgets.panels.frames import Frames
+from attn_widgets.panels.grid_plan import FILLED, Place, Plan, in_layers, in_order
 from attn_widgets.panels.thumbnails import NOT_A_NUMBER, ZERO, Layer, Overview, layer_spec, shrink
 from attn_widgets.panels.tokens import shorten, visible
 from attn_widgets.panels.wire import visible_line
-from attn_widgets.trace import MASKED, NOT_CAPTURED, VALUE, head_name
+from attn_widgets.trace import MASKED, NOT_CAPTURED, VALUE, Block, head_name
 from attn_widgets.trace.head_metrics import METRICS, metric_index
 
-_WIDE, _TOP, _LEFT = 760, 58, 34
-_LARGEST, _SMALLEST = 62, 7
-_FILLED = 10 / 11
 _NUMBERED = 38
 """A cell of this size holds its number."""
 
@@ -44,40 +43,61 @@ class Values(NamedTuple):
     end: float
 
 
-def draw(overview: Overview, layers: Sequence[int], at: At, metric: str, title: str) -> str:
-    """Draw these layers, a layer a row; rows that are not among them stay empty."""
+def plan(overview: Overview, layers: Sequence[int], at: At, order: str) -> Plan:
+    """Place all heads: a layer a row, or sorted by a metric or by what is found; layers not among these come last."""
     blocks = overview.frames.traces[at.moment].blocks
-    pitch = _pitch(overview, at)
+    if order == "layer":
+        return in_layers(blocks)
+    found = gather(overview, layers, at, order)
+    return in_order(blocks, {n: np.where(v.states == VALUE, v.numbers, np.nan) for n, v in found.items()})
+
+
+def draw(overview: Overview, layers: Sequence[int], at: At, metric: str, order: str, title: str) -> str:
+    """Draw these layers in an order; heads that are not among them stay empty."""
+    blocks = overview.frames.traces[at.moment].blocks
+    placed = plan(overview, layers, at, order)
     values = None if metric == "weights" else gather(overview, layers, at, metric)
     parts = [_hatching()]
-    for layer, block in enumerate(blocks):
-        y = _TOP + layer * pitch
-        spec = layer_spec(block)
-        size = (spec["rows"], spec["columns"]) if values is None else (10, 10)
-        fill = "url(#grid-masked)" if layer in layers else "none"
-        boxes = _boxes(*size, block.record.heads, y, pitch)
-        parts.append(f'<path d="{boxes}" fill="{fill}" stroke="{svg.LINE}" stroke-width="0.6"/>')
-        if layer in layers and values is None:
-            parts.append(_thumbnails(_coarse(overview.layer(at.moment, layer), pitch), y, pitch))
-        elif values is not None and layer in values:
-            parts.append(_cells(values[layer], y, pitch))
-    parts += _names(overview.frames, at, pitch)
-    height = _TOP + len(blocks) * pitch
-    legend, width = _legend(overview, at, metric, values, height + 14)
-    widest = _LEFT + max(block.record.heads for block in blocks) * pitch
-    heading = "all heads" if values is None else f"{told(overview.frames, at, metric)} of all heads"
-    left_out = len(blocks) - len(layers)
-    if left_out:
-        heading += f", {left_out} of {len(blocks)} layers not computed yet"
+    for row, places in enumerate(placed.rows):
+        for alike, run in _runs(blocks, places, layers):
+            column, shape, here = alike
+            x, y = placed.x(column), placed.y(row)
+            boxes = _boxes(*(shape if values is None else (10, 10)), len(run), x, y, placed.pitch)
+            fill = "url(#grid-masked)" if here else "none"
+            parts.append(f'<path d="{boxes}" fill="{fill}" stroke="{svg.LINE}" stroke-width="0.6"/>')
+            if here and values is None:
+                parts.append(_thumbnails(_picked(overview, at.moment, run, placed.pitch), x, y, placed.pitch))
+            elif here and values is not None:
+                parts.append(_cells([_value(values, place) for place in run], x, y, placed.pitch))
+    parts += [*grid_marks.names(placed), *grid_marks.brackets(placed), *grid_marks.frame(placed, at.layer, at.head)]
+    legend, width = _legend(overview, at, metric, placed, values, placed.bottom + 14)
+    heading = _heading(overview.frames, at, metric, order, len(blocks), len(layers))
     parts.append(svg.text(0, 16, heading, size=15, more='font-weight="650"'))
     parts.append(svg.text(0, 33, shorten(visible_line(title), 90), size=12, fill=svg.MUTED))
-    return svg.drawing(max(widest + 4, width, svg.text_width(heading, 15)), height + 58, *parts, legend)
+    wide = max(placed.x(placed.widest) + 4, width, svg.text_width(heading, 15))
+    return svg.drawing(wide, placed.bottom + 58, *parts, legend)
 
 
-def _pitch(overview: Overview, at: At) -> float:
-    """From one head to the next."""
-    widest = max(block.record.heads for block in overview.frames.traces[at.moment].blocks)
-    return min(_LARGEST, max(_SMALLEST, _WIDE / widest))
+def _heading(frames: Frames, at: At, metric: str, order: str, blocks: int, layers: int) -> str:
+    heading = "all heads" if metric == "weights" else f"{told(frames, at, metric)} of all heads"
+    if order != "layer":
+        heading += f", by {told(frames, at, order)}" if order != metric else ", sorted"
+    return heading + (f", {blocks - layers} of {blocks} layers not computed yet" if layers < blocks else "")
+
+
+def _runs(
+    blocks: Sequence[Block], places: Sequence[Place], layers: Sequence[int]
+) -> Iterator[tuple[tuple[int, tuple[int, int], bool], list[Place]]]:
+    """Neighbours whose thumbnails have one shape, with their first column; what is here apart from what is not."""
+
+    def alike(numbered: tuple[int, Place]) -> tuple[tuple[int, int], bool]:
+        layer = numbered[1][0]
+        spec = layer_spec(blocks[layer])
+        return (spec["rows"], spec["columns"]), layer in layers
+
+    for (shape, here), group in groupby(enumerate(places), alike):
+        run = list(group)
+        yield (run[0][0], shape, here), [place for _, place in run]
 
 
 def gather(overview: Overview, layers: Sequence[int], at: At, metric: str) -> dict[int, Values]:
@@ -116,19 +136,30 @@ def told(frames: Frames, at: At, metric: str) -> str:
     return f"weight of ‘{query}’ on ‘{key}’"
 
 
-def _thumbnails(held: Layer, y: float, pitch: float) -> str:
-    """Draw a layer's thumbnails as one strip, clear between them."""
+def _picked(overview: Overview, moment: int, run: Sequence[Place], pitch: float) -> Layer:
+    """Thumbnails of some heads, of one layer or of many."""
+    held = [overview.layer(moment, layer) for layer, _ in run]
+    levels = np.stack([one.levels[head] for one, (_, head) in zip(held, run, strict=True)])
+    states = np.stack([one.states[head % len(one.states)] for one, (_, head) in zip(held, run, strict=True)])
+    _, rows, columns = levels.shape
+    picked = Layer(levels, states, np.empty((0, len(run))))
+    factor = _joined(rows, columns, pitch)
+    return picked if factor == 1 else shrink(picked, factor)
+
+
+def _thumbnails(held: Layer, x: float, y: float, pitch: float) -> str:
+    """Draw thumbnails as one strip, clear between them; of more cells than there is room for, their maximum."""
     heads, rows, columns = held.levels.shape
     if not held.levels.size:
         return ""
     gap = _gap(rows, columns)
     across = max(rows, columns) + gap
     weights, states = np.zeros((rows, heads, across), np.float32), np.full((rows, heads, across), MASKED, np.uint8)
-    marks = np.broadcast_to(held.states, held.levels.shape).transpose(1, 0, 2)
+    marks = held.states.transpose(1, 0, 2)
     weights[:, :, :columns] = np.where(marks == NOT_A_NUMBER, np.nan, held.levels.transpose(1, 0, 2) / 255)
     states[:, :, :columns] = np.where((marks == ZERO) | (marks == NOT_A_NUMBER), VALUE, marks)
     image = picture(weights.reshape(rows, -1), states.reshape(rows, -1))
-    return svg.embed(image, _LEFT, y, heads * pitch, rows * pitch / across)
+    return svg.embed(image, x, y, heads * pitch, rows * pitch / across)
 
 
 def _gap(rows: int, columns: int) -> int:
@@ -136,18 +167,11 @@ def _gap(rows: int, columns: int) -> int:
     return max(1, round(max(rows, columns) / 10))
 
 
-def _boxes(rows: int, columns: int, heads: int, y: float, pitch: float) -> str:
-    """Outline the thumbnails of a layer."""
+def _boxes(rows: int, columns: int, heads: int, x: float, y: float, pitch: float) -> str:
+    """Outline heads beside each other."""
     scale = pitch / (max(rows, columns) + _gap(rows, columns))
     wide, high = columns * scale, rows * scale
-    return "".join(f"M{_LEFT + h * pitch:.6g} {y:.6g}h{wide:.6g}v{high:.6g}h-{wide:.6g}z" for h in range(heads))
-
-
-def _coarse(held: Layer, pitch: float) -> Layer:
-    """Take the maximum of a thumbnail's cells where there are more than the figure has room for."""
-    _, rows, columns = held.levels.shape
-    factor = _joined(rows, columns, pitch)
-    return held if factor == 1 else shrink(held, factor)
+    return "".join(f"M{x + h * pitch:.6g} {y:.6g}h{wide:.6g}v{high:.6g}h-{wide:.6g}z" for h in range(heads))
 
 
 def _joined(rows: int, columns: int, pitch: float) -> int:
@@ -155,45 +179,31 @@ def _joined(rows: int, columns: int, pitch: float) -> int:
     return max(1, int(np.ceil(max(rows, columns) / (1.3 * pitch))))
 
 
-def _cells(values: Values, y: float, pitch: float) -> str:
-    """Draw a layer's numbers as colours, with the numbers where there is room."""
-    numbers, states, end = values
-    image = picture((numbers / end).astype(np.float32)[None], states[None])
-    palette = image.convert("RGBA")
-    side, parts = pitch * _FILLED, []
-    for head in range(len(numbers)):
-        pixel = palette.getpixel((head, 0))
+def _value(values: Mapping[int, Values], place: Place) -> tuple[float, int, float]:
+    """Return a head's number and state, and where the colours end."""
+    layer, head = place
+    held = values[layer]
+    return float(held.numbers[head]), int(held.states[head]), held.end
+
+
+def _cells(values: Sequence[tuple[float, int, float]], x: float, y: float, pitch: float) -> str:
+    """Draw numbers of heads as colours, with the numbers where there is room."""
+    shares = np.array([[number / end for number, _, end in values]], np.float32)
+    palette = picture(shares, np.array([[state for _, state, _ in values]], np.uint8)).convert("RGBA")
+    side, parts = pitch * FILLED, []
+    for i, (number, state, _) in enumerate(values):
+        pixel = palette.getpixel((i, 0))
         assert isinstance(pixel, tuple)
         red, green, blue, alpha = pixel
-        x = _LEFT + head * pitch
+        left = x + i * pitch
         if alpha:
-            box = f'x="{x:.6g}" y="{y:.6g}" width="{side:.6g}" height="{side:.6g}"'
+            box = f'x="{left:.6g}" y="{y:.6g}" width="{side:.6g}" height="{side:.6g}"'
             parts.append(f'<rect {box} fill="#{red:02x}{green:02x}{blue:02x}"/>')
-        if pitch >= _NUMBERED and states[head] == VALUE and np.isfinite(numbers[head]):
+        if pitch >= _NUMBERED and state == VALUE and np.isfinite(number):
             ink = svg.INK if 0.3 * red + 0.59 * green + 0.11 * blue > 120 else "#fff"
-            middle = x + side / 2, y + side / 2 + 4
-            parts.append(svg.text(*middle, f"{numbers[head]:.2f}", size=11, anchor="middle", fill=ink))
+            middle = left + side / 2, y + side / 2 + 4
+            parts.append(svg.text(*middle, f"{number:.2f}", size=11, anchor="middle", fill=ink))
     return "".join(parts)
-
-
-def _names(frames: Frames, at: At, pitch: float) -> list[str]:
-    """Name layers and heads where they do not crowd, and frame the one on show."""
-    blocks = frames.traces[at.moment].blocks
-    step, side = max(1, int(np.ceil(14 / pitch))), pitch * _FILLED
-    parts = [
-        svg.text(_LEFT - 7, _TOP + layer * pitch + side / 2 + 4, f"L{layer}", size=11, anchor="end", fill=svg.MUTED)
-        for layer in range(0, len(blocks), step)
-    ]
-    step = max(1, int(np.ceil(26 / pitch)))
-    widest = max(block.record.heads for block in blocks)
-    parts += [
-        svg.text(_LEFT + h * pitch + side / 2, _TOP - 6, f"H{h}", size=11, anchor="middle", fill=svg.MUTED)
-        for h in range(0, widest, step)
-    ]
-    first, count = (at.head, 1) if at.head is not None else (0, blocks[at.layer].record.heads)
-    box = f'x="{_LEFT + first * pitch - 1:.6g}" y="{_TOP + at.layer * pitch - 1:.6g}"'
-    size = f'width="{(count - 1) * pitch + side + 2:.6g}" height="{side + 2:.6g}"'
-    return [*parts, f'<rect {box} {size} fill="none" stroke="{svg.ACCENT}" stroke-width="2"/>']
 
 
 def _hatching() -> str:
@@ -205,7 +215,9 @@ def _hatching() -> str:
     )
 
 
-def _legend(overview: Overview, at: At, metric: str, values: dict[int, Values] | None, y: float) -> tuple[str, float]:
+def _legend(
+    overview: Overview, at: At, metric: str, placed: Plan, values: dict[int, Values] | None, y: float
+) -> tuple[str, float]:
     light = colours()["light"]
     ramp = light["ramp"]
     stops = "".join(f'<stop offset="{i / (len(ramp) - 1):g}" stop-color="{c}"/>' for i, c in enumerate(ramp))
@@ -224,29 +236,33 @@ def _legend(overview: Overview, at: At, metric: str, values: dict[int, Values] |
         parts.append(f'<rect x="{x:g}" y="{y - 1:g}" width="11" height="11" fill="{fill}" stroke="{svg.LINE}"/>')
         parts.append(svg.text(x + 17, y + 8, name, size=11, fill=svg.MUTED))
         x += 30 + svg.text_width(name, 11)
-    reading = _reading(overview, at, metric)
+    reading = _reading(overview, at, metric, placed)
     parts.append(svg.text(0, y + 38, reading, size=11, fill=svg.MUTED))
     return "".join(parts), max(x, svg.text_width(reading, 11) * 0.9)
 
 
-def _reading(overview: Overview, at: At, metric: str) -> str:
+def _reading(overview: Overview, at: At, metric: str, placed: Plan) -> str:
+    order = "A layer a row, a head a column" if placed.by_layer else "The largest first"
     if metric == "found":
-        return "A layer a row, a head a column; the colour is the head's weight on this cell."
+        return f"{order}; the colour is the head's weight on this cell."
     if metric != "weights":
-        return f"A layer a row, a head a column; {METRICS[metric].about}."
+        return f"{order}; {METRICS[metric].about}."
     specs = [layer_spec(block) for block in overview.frames.traces[at.moment].blocks]
-    factor = max(spec["factor"] * _joined(spec["rows"], spec["columns"], _pitch(overview, at)) for spec in specs)
+    factor = max(spec["factor"] * _joined(spec["rows"], spec["columns"], placed.pitch) for spec in specs)
     most = f" Each point is the maximum of {factor}×{factor} weights." if factor > 1 else ""
-    return f"A layer a row, a head a column; in each a row reads, a column is what it looks at.{most}"
+    return f"{order}; in each a row reads, a column is what it looks at.{most}"
 
 
-def table(overview: Overview, moment: int, layers: Sequence[int]) -> str:
-    """List the metrics of each head, folded away."""
+def table(overview: Overview, layers: Sequence[int], at: At, order: str) -> str:
+    """List the metrics of each head in the order shown, folded away."""
     head = "".join(f"<th>{escape(metric.title)}</th>" for metric in METRICS.values())
     lines = [
-        f"<tr><td>{head_name(layer, h)}</td>" + "".join(f"<td>{_number(v)}</td>" for v in column) + "</tr>"
-        for layer in layers
-        for h, column in enumerate(overview.layer(moment, layer).metrics.T)
+        f"<tr><td>{head_name(layer, h)}</td>"
+        + "".join(f"<td>{_number(v)}</td>" for v in overview.layer(at.moment, layer).metrics[:, h])
+        + "</tr>"
+        for row in plan(overview, layers, at, order).rows
+        for layer, h in row
+        if layer in layers
     ]
     more = f'<tr><td colspan="{len(METRICS) + 1}">… {len(lines) - MOST_LINES} more heads</td></tr>'
     shown = "".join(lines[:MOST_LINES]) + (more if len(lines) > MOST_LINES else "")
