@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from attn_widgets import __version__
 from attn_widgets.errors import ConfigError
 from attn_widgets.panels import compare, pairs
 from attn_widgets.panels.colours import palette
@@ -249,3 +251,21 @@ def test_differences_are_the_same_everywhere() -> None:
     pair = ComparePanel(left, right)._pair
     found = difference(left.weights(0, 1), right.weights(0, 1), left.states(0, 1), right.states(0, 1))
     np.testing.assert_array_equal(pairs.drawn(pair, 0, 1).difference.values, found.values)
+
+
+def test_a_saved_comparison_says_where_both_sides_come_from(tmp_path: Path) -> None:
+    sides = [
+        AttentionTrace(causal_trace(seed=seed).blocks, None, {"model": f"hash{seed}", "step": seed, "text": text})
+        for seed, text in ((1, "the dog"), (2, "the dogs"))
+    ]
+    panel = ComparePanel(*sides, names=("early", "late"), layer=1, head=2, title="two steps")
+    root = ET.parse(panel.save(tmp_path / "fig.svg")).getroot()
+    about = json.loads(root.findtext(".//{http://purl.org/dc/elements/1.1/}description") or "")
+    assert about == {
+        "panel": "ComparePanel", "title": "two steps", "version": f"attn_widgets {__version__}",
+        "layer": 1, "head": 2, "aggregation": "one head",
+        "left": "early", "left.model": "hash1", "left.step": 1, "left.text": "the dog",
+        "right": "late", "right.model": "hash2", "right.step": 2, "right.text": "the dogs",
+    }  # fmt: skip
+    panel.mean = True
+    assert "head" not in panel.provenance()

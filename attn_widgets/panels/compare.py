@@ -23,6 +23,9 @@ WHOLE = 2 << 20
 NOTE_BYTES = 400
 """Kept free in an exported page for the line that says what was left out."""
 
+_SHOWN = ("panel", "title", "version", "layer", "head", "aggregation")
+"""What a figure's metadata says once, of both sides."""
+
 Entry = tuple[int, int]
 """Layer and head of what is sent; the head is `pairs.MEAN` for a layer's mean."""
 
@@ -149,6 +152,15 @@ class ComparePanel(SteppingPanel):
         """Draw both matrices and their difference as SVG, on a light ground."""
         head = pairs.MEAN if self.mean else self.head
         return compare_figure.drawing(self._pair, self.layer, head, self.names, self.title)
+
+    def provenance(self) -> dict[str, str | int | float]:
+        """Say what `save` shows and where both sides come from: ``left.text``, ``right.text``, and so on."""
+        about = super().provenance()
+        about = {name: about[name] for name in _SHOWN if name in about}
+        for side, name, trace in zip(("left", "right"), self.names, (self.left, self.right), strict=True):
+            about[side] = wire.visible_line(name)
+            about |= {f"{side}.{key}": value for key, value in saving.origin(trace).items() if key != "version"}
+        return about
 
     def snapshot(self) -> str:
         """Write static HTML: the figure, and the largest differences of its head as a table."""

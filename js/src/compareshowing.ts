@@ -28,7 +28,10 @@ export function compareShowing(spec: CompareSpec, state: State, exact: Exact, ma
   const places = placeAll(matrices, stacked);
   const [one, other] = spec.names;
   const named = exact.row === null ? rows.labels.map((_, row) => row) : [exact.row];
-  const sides = Object.fromEntries((spec.about ?? []).flatMap((about, i) => Object.entries(about).map(([name, value]) => [i ? `other ${name}` : name, value])));
+  // As ComparePanel.provenance in attn_widgets/panels/compare.py.
+  const sides = Object.fromEntries(
+    (spec.about ?? []).flatMap((about, i) => Object.entries(about).map(([name, value]) => [name === "version" ? name : `${i ? "right" : "left"}.${name}`, value])),
+  );
   return {
     name: nameOf(state),
     title: [spec.title, `${one} and ${other}`].filter(Boolean).join(" · "),

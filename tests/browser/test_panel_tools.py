@@ -109,7 +109,7 @@ def test_a_comparison_is_copied_saved_and_enlarged(open_panel: Any, watched: Any
     words, about = both(panel, watched, tmp_path)
     assert {"small", "large", "large − small", "−1", "+1", "pizza", "masked"} <= set(words)
     assert about["right"] == "large"
-    assert about["other text"] == " ".join(WORDS)
+    assert about["left.text"] == about["right.text"] == " ".join(WORDS)
     zoom = enlarge(panel)
     assert zoom == pytest.approx(1.6, rel=0.01)
     for i in range(3):
