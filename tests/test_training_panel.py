@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import base64
+import io
 import itertools
+import json
 import math
 import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from attn_widgets import __version__
+from attn_widgets.errors import ConfigError
 from attn_widgets.history import History, Phase, Point, Progress, Validation
 from attn_widgets.panels import training
-from attn_widgets.panels.curve import WIDTH
+from attn_widgets.panels.curve import HEIGHT, WIDTH
 from attn_widgets.panels.svg import text_width
 from attn_widgets.panels.training import MOST_POINTS, TrainingPanel
 from tests.panel_traces import Wire
@@ -121,7 +128,7 @@ def test_what_is_beaten_is_said_and_where_validation_turns_is_marked(panel: Trai
     page, svg = panel.snapshot(), drawn(panel)
     assert "<p>You have beaten the 3-gram (2.000) at step 30; next is the 4-gram (1.500).</p><p>a note</p>" in page
     assert all(f">{label}<" in svg for label in ("2-gram 2.500", "3-gram 2.000", "4-gram 1.500", "best, step 30"))
-    assert svg.count("stroke-dasharray=\"1.5 3\"") == 3
+    assert svg.count('stroke-dasharray="1.5 3"') == 3
 
 
 def test_nothing_turns_while_the_last_is_the_best_and_rungs_above_the_losses_are_left_out(panel: TrainingPanel) -> None:
@@ -152,3 +159,43 @@ def test_no_label_covers_another_or_leaves_the_picture(panel: TrainingPanel) -> 
     for a, b in itertools.combinations(boxes, 2):
         apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
         assert apart, f"{a[4]} covers {b[4]}"
+
+
+def trained() -> TrainingPanel:
+    panel = TrainingPanel(about={"run": "pizza", "seed": 3})
+    for step in range(1, 41):
+        at = step - step % 10
+        seen = Validation(at, abs(at - 20) / 10 + 1.5, 0.5) if at else None
+        panel.update(report(step, "done" if step == 40 else "step", 40, validation=seen))
+    return panel
+
+
+def test_the_curve_is_saved_with_its_provenance(tmp_path: Path) -> None:
+    root = ET.parse(trained().save(tmp_path / "loss.svg", width=5)).getroot()
+    assert root.get("width") == "5in"
+    texts = {node.text for node in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"Trained: 40 of 40 steps, best validation loss 1.5000 at step 20", "training", "validation"} <= texts
+    curves = [line.attrib["points"].split() for line in root.iter("{http://www.w3.org/2000/svg}polyline")]
+    assert max(map(len, curves)) == 40
+    about = json.loads(root.findtext(".//{http://purl.org/dc/elements/1.1/}description") or "")
+    assert about == {
+        "panel": "TrainingPanel", "run": "pizza", "seed": 3, "step": 40, "steps": 40, "phase": "done",
+        "best_loss": 1.5, "best_step": 20, "version": f"attn_widgets {__version__}",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf"])
+def test_the_curve_is_saved_as_a_picture(tmp_path: Path, ending: str) -> None:
+    data = trained().save(tmp_path / f"loss.{ending}", dpi=100).read_bytes()
+    if ending == "pdf":
+        assert data.startswith(b"%PDF")
+        return
+    image = Image.open(io.BytesIO(data))
+    assert image.size == (600, 600 * HEIGHT // WIDTH)
+    assert json.loads(image.info["Description"])["run"] == "pizza"
+
+
+def test_a_run_without_losses_is_saved_as_an_empty_chart(tmp_path: Path, panel: TrainingPanel) -> None:
+    assert b"Starting: 0 of 0 steps" in panel.save(tmp_path / "loss.svg").read_bytes()
+    with pytest.raises(ConfigError, match=r"cannot save as 'loss\.gif'"):
+        panel.save(tmp_path / "loss.gif")

@@ -46,7 +46,8 @@ def fit_run(plan: Plan, folder: Path, tokens: Data, *, resume: bool, quiet: bool
     model = fresh_model(plan)
     report: Callable[[Progress], None] = shown.ignore
     if not quiet:
-        view = shown.progress_view(model.num_parameters(), run.history if pointers(folder) else None)
+        about: dict[str, str | int] = {"run": run.name, "seed": plan.config.seed}
+        view = shown.progress_view(model.num_parameters(), run.history if pointers(folder) else None, about)
         report = with_rungs(view, tokens, run.tokenizer.vocab_size)
 
     def record(step: int, _model: nn.Module) -> None:

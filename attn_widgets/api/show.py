@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from attn_widgets.history import History, Progress
@@ -29,13 +29,18 @@ def is_quiet(show: bool) -> bool:
     return not show or is_plain() or not is_main_process()
 
 
-def progress_view(parameters: int, history: History | None) -> Callable[[Progress], None]:
-    """Return what shows the loop's reports, with a line before the first step; `history` is a resumed run's."""
+def progress_view(
+    parameters: int, history: History | None, about: Mapping[str, str | int] | None = None
+) -> Callable[[Progress], None]:
+    """Return what shows the loop's reports, with a line before the first step.
+
+    `history` is a resumed run's; `about` is what a saved loss curve says of the run.
+    """
     notebook = in_notebook()
     if notebook:
         from attn_widgets.panels.training import TrainingPanel
 
-        panel = TrainingPanel(history)
+        panel = TrainingPanel(history, about=about)
         update = panel.update
     else:
         update = ProgressBar().update

@@ -29,11 +29,7 @@ def training_html(
 
     `ident` becomes the figure's id, by which the live view hides it.
     """
-    said = f"{_WORDS.get(progress.phase, 'Training')}: {progress.step} of {progress.steps} steps"
-    best = min(validations, key=lambda v: v.loss, default=None)
-    if best is not None:
-        said += f", best validation loss {best.loss:.4f} at step {best.step}"
-    drawn = svg.drawing(WIDTH, HEIGHT, svg.text(0, 15, said, size=13), _draw(progress, train, validations, best))
+    drawn = training_figure(progress, train, validations)
     rows = "".join(
         f"<tr><td>{v.step}</td><td>{v.loss:.4f}</td><td>{v.nats_per_character:.4f}</td></tr>" for v in validations
     )
@@ -42,7 +38,21 @@ def training_html(
         f"<th>nats per character</th></tr></thead><tbody>{rows}</tbody></table></details>"
     )
     told = "".join(f"<p>{escape(note)}</p>" for note in notes if note)
-    return f'<figure id="{ident}" style="margin:0">{svg.image_tag(drawn, said)}{told}{table}</figure>'
+    image = svg.image_tag(drawn, _said(progress, validations))
+    return f'<figure id="{ident}" style="margin:0">{image}{told}{table}</figure>'
+
+
+def training_figure(progress: Progress, train: Points, validations: Sequence[Validation]) -> str:
+    """Draw the losses of training and validation by step, beside what is reachable, as a whole SVG."""
+    best = min(validations, key=lambda v: v.loss, default=None)
+    heading = svg.text(0, 15, _said(progress, validations), size=13)
+    return svg.drawing(WIDTH, HEIGHT, heading, _draw(progress, train, validations, best))
+
+
+def _said(progress: Progress, validations: Sequence[Validation]) -> str:
+    said = f"{_WORDS.get(progress.phase, 'Training')}: {progress.step} of {progress.steps} steps"
+    best = min(validations, key=lambda v: v.loss, default=None)
+    return said if best is None else f"{said}, best validation loss {best.loss:.4f} at step {best.step}"
 
 
 def _draw(progress: Progress, train: Points, validations: Sequence[Validation], best: Validation | None) -> str:

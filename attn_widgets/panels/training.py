@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import traitlets
 
 from attn_widgets.history import History, Phase, Progress, Validation, beaten
-from attn_widgets.panels import curve, wire
+from attn_widgets.panels import curve, saving, wire
 from attn_widgets.panels.base import STATIC, Panel, PanelError
 
 MOST_POINTS = 500
@@ -27,12 +30,15 @@ class TrainingPanel(Panel):
     """A progress bar, the figures of a run, and its training and validation loss.
 
     Feed it with `update`; when the run ends, the curve is displayed once more as a static
-    picture, which a saved notebook keeps.
+    picture, which a saved notebook keeps. ``panel.save("loss.svg")`` writes the curve as it is
+    at that moment, for a paper.
 
     Parameters
     ----------
     history
         What a resumed run has behind it.
+    about
+        What a saved curve says besides, for example ``{"run": "pizza", "seed": 0}``.
     """
 
     _esm = STATIC / "training.js"
@@ -41,7 +47,8 @@ class TrainingPanel(Panel):
     _points = traitlets.Bytes().tag(sync=True)
     _validations: traitlets.List[Any] = traitlets.List().tag(sync=True)
 
-    def __init__(self, history: History | None = None) -> None:
+    def __init__(self, history: History | None = None, *, about: saving.About | None = None) -> None:
+        self.about = dict(about or {})
         self.progress = Progress("start", 0, 0)
         self.history = History() if history is None else History(list(history.train), list(history.validation))
         self._train: list[tuple[int, float]] = [(point.step, point.loss) for point in self.history.train]
@@ -70,8 +77,7 @@ class TrainingPanel(Panel):
 
     def _state(self) -> dict[str, Any]:
         report = self.progress
-        seen = self.history.validation
-        best = min((v for v in (report.best, *seen) if v), key=lambda v: v.loss, default=None)
+        seen, best = self.history.validation, self._best()
         return {
             "_progress": {
                 **{name: _plain(value) for name, value in asdict(report).items()},
@@ -85,6 +91,10 @@ class TrainingPanel(Panel):
             "_points": np.array(self.curve(), "<f4").tobytes(),
             "_validations": [_validation(v) for v in seen],
         }
+
+    def _best(self) -> Validation | None:
+        """Return the best validation that was reported, also before those that this panel saw."""
+        return min((v for v in (self.progress.best, *self.history.validation) if v), key=lambda v: v.loss, default=None)
 
     def beaten(self) -> str:
         """Say which n-gram model the validations have beaten, and which is next; '' before there is one."""
@@ -118,6 +128,41 @@ class TrainingPanel(Panel):
             return ""
         notes = [self.beaten(), self.progress.note]
         return curve.training_html(self.progress, self.curve(), self.history.validation, self._snapshot, notes)
+
+    def figure(self) -> str:
+        """Draw the losses so far as one SVG, on a light ground."""
+        return curve.training_figure(self.progress, self.curve(), self.history.validation)
+
+    def provenance(self) -> dict[str, str | int | float]:
+        """Say what `save` shows: the run, its seed, steps done and planned, the best validation, and the version."""
+        from attn_widgets import __version__
+
+        about: dict[str, str | int | float] = {"panel": "TrainingPanel"}
+        about |= {k: wire.visible_line(v) if isinstance(v, str) else v for k, v in self.about.items()}
+        about |= {"step": self.progress.step, "steps": self.progress.steps, "phase": self.progress.phase}
+        best = self._best()
+        if best is not None and math.isfinite(best.loss):
+            about |= {"best_loss": best.loss, "best_step": best.step}
+        return {**about, "version": f"attn_widgets {__version__}"}
+
+    def save(self, path: str | os.PathLike[str], *, width: float = 6.0, dpi: int = 300) -> Path:
+        """Write the losses so far as a picture for a paper, with its provenance in the file's metadata.
+
+        Parameters
+        ----------
+        path
+            Ends in ``.svg`` (text stays text), ``.png`` or ``.pdf``; written whole or not at all.
+        width
+            Of the picture, in inches.
+        dpi
+            Pixels an inch, of a PNG.
+
+        Raises
+        ------
+        ConfigError
+            If the ending is another one, the size cannot be drawn, or the folder does not exist.
+        """
+        return saving.save_figure(self.figure(), path, self.provenance(), width=width, dpi=dpi)
 
     def check_trait(self, name: str, value: Any, others: Mapping[str, Any] | None = None) -> Any:
         """Nothing can be set from the page."""
