@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Integer
 
 from attn_widgets.capture.ablation import Ablation
-from attn_widgets.capture.reading import device_of, evaluating
+from attn_widgets.capture.reading import device_of, evaluating, named
 from attn_widgets.capture.trace import join_predictions, provenance, top_tokens, whole_trace
 from attn_widgets.errors import AttnError
 from attn_widgets.models import ModelOutput, PairModel
@@ -72,7 +72,7 @@ def pair_trace(
         If the model has no attention, the source is empty, or a head does not exist.
     """
     if not model.kinds():
-        raise AttnError(f"--model {model.config.model} --attention {model.config.attention} has no attention to trace")
+        raise AttnError(f"{named(model.config)} has no attention to trace")
     output = _read(model, pair, ablate, record=True)
     predictions = join_predictions([top_tokens(output.logits[0].float())], next_token)
     rows, columns = tuple(pair.target_tokens), tuple(pair.source_tokens)

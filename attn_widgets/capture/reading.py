@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Integer
 from torch import Tensor, nn
 
+from attn_widgets.config import ModelConfig
 from attn_widgets.errors import AttnError
 from attn_widgets.models import Encoder, EncoderModel, LanguageModel
 
@@ -71,6 +72,11 @@ def read_text(
         for piece in torch.split(ids, PIECE):
             output = model(piece[None], cache=cache, record=record, ablate=ablate)
             visit(output.logits[0].float(), output.records)
+
+
+def named(config: ModelConfig) -> str:
+    """Name a model that does not attend, and the option that makes it so if one does."""
+    return f"--model {config.model}" + (" --attention none" if config.attention == "none" else "")
 
 
 def device_of(model: nn.Module) -> torch.device:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor, nn
 
-from attn_widgets.capture.reading import model_hash, read_text
+from attn_widgets.capture.reading import model_hash, named, read_text
 from attn_widgets.capture.records import join_pieces, trace_record
 from attn_widgets.errors import AttnError
 from attn_widgets.models import Encoder, LanguageModel
@@ -62,7 +62,7 @@ def capture_trace(
     if len(ids) != len(tokens):
         raise AttnError(f"{len(ids)} ids, but {len(tokens)} tokens; each id needs its text")
     if not model.kinds():
-        raise AttnError(f"--model {model.config.model} --attention {model.config.attention} has no attention to trace")
+        raise AttnError(f"{named(model.config)} has no attention to trace")
     pieces: list[tuple[Any, ...]] = []
     tops: list[Top] = []
 

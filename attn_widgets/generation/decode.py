@@ -254,7 +254,7 @@ def _loop(
 def _notes(reader: Reader | PlainReader, prompt: int, context: int) -> tuple[str, ...]:
     """Say what did not fit."""
     notes: list[str] = []
-    if prompt > context:
+    if prompt > context and reader.model.kinds():  # one that does not attend reads it as any other
         what = (
             f"each token sees the {context} before it at most"
             if reader.slides

@@ -20,7 +20,7 @@ from attn_widgets.generation.result import Generation
 from attn_widgets.generation.stopping import split_text
 from attn_widgets.models import Classifier, Encoder, EncoderModel
 from attn_widgets.run.given import asked_for
-from attn_widgets.run.sources import fitted
+from attn_widgets.run.sources import fitted, with_start
 from attn_widgets.text.encoder_corpus import MASK, WRITTEN, masked_ids
 from attn_widgets.text.tasks import SEPARATOR
 from attn_widgets.text.tokenizers import Tokenizer
@@ -57,7 +57,9 @@ class TextReader:
         ConfigError
             When it has no token, or too many.
         """
-        return fitted(self._encoded(text), self.model.config, "the text")
+        starts = not isinstance(self.model, Classifier)
+        what = with_start("the text", self.tokenizer) if starts else "the text"
+        return fitted(self._encoded(text), self.model.config, what)
 
     def probe(self, text: str, meta: Meta) -> AttentionTrace:
         """Trace a text during training, cut where it is too long."""

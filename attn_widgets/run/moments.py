@@ -60,7 +60,9 @@ def _of_text(model: Any, tokenizer: Tokenizer, text: str, meta: Meta) -> Attenti
 def _of_pair(model: Any, tokenizer: Tokenizer, pair: tuple[str, str], meta: Meta) -> AttentionTrace:
     source, target = (tokenizer.encode(text) for text in pair)
     source, target = source[: None if model.config.widens else model.config.context], target[: model.config.context - 1]
-    return pair_trace(model, answered(tokenizer, source.tolist(), target.tolist()), tokenizer.token, meta=meta)
+    return pair_trace(
+        model, answered(tokenizer, source.tolist(), target.tolist(), model.config.context), tokenizer.token, meta=meta
+    )
 
 
 def read_moments(folder: Path) -> list[tuple[int, AttentionTrace]]:

@@ -80,14 +80,17 @@ def trace_answer(
     model: PairModel, tokenizer: Tokenizer, source: str, target: Sequence[int], ablate: Sequence[str], meta: Meta
 ) -> AttentionTrace:
     """Trace every step in which `target` was written, the one that ends it included."""
-    pair = answered(tokenizer, source_ids(model, tokenizer, source)[0].tolist(), target)
+    pair = answered(tokenizer, source_ids(model, tokenizer, source)[0].tolist(), target, model.config.context)
     return pair_trace(model, pair, tokenizer.token, ablate=ablated_heads(ablate), meta=meta)
 
 
-def answered(tokenizer: Tokenizer, source: Sequence[int], target: Sequence[int]) -> Pair:
-    """Put a source and the target that was written to it side by side, as they were read."""
+def answered(tokenizer: Tokenizer, source: Sequence[int], target: Sequence[int], context: int) -> Pair:
+    """Put a source and the target that was written to it side by side, as they were read.
+
+    The last token of a target that is as long as the context is never read: no step comes after it.
+    """
     end = _end(tokenizer)
-    fed = np.array([end, *(i for i in target if i != end)])
+    fed = np.array([end, *(i for i in target if i != end)])[:context]
     return Pair(np.array(source), fed, [tokenizer.token(i) for i in source], tokenizer.tokens(fed))
 
 

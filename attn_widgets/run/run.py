@@ -26,6 +26,7 @@ from attn_widgets.run.given import as_texts, options_of
 from attn_widgets.run.moments import read_moments
 from attn_widgets.run.pairs import answered, write_answer
 from attn_widgets.run.scores import kept_skills, missing_score, missing_skills, task_score
+from attn_widgets.run.sources import check_end, with_start
 from attn_widgets.run.texts import trace_ids, write_on
 from attn_widgets.tables import as_html
 from attn_widgets.text.corpus import Corpus
@@ -181,7 +182,7 @@ class Run:
         """Predictions after every token of a text or a generation, with all heads and without `heads`."""
         if self.model_config.reads_pairs:
             told = self.generate(text) if isinstance(text, str) else text
-            pair = answered(self.tokenizer, told.prompt_ids, told.ids)
+            pair = answered(self.tokenizer, told.prompt_ids, told.ids, self.model_config.context)
             return compare_pair_ablation(self.model, pair, self.tokenizer.token, ablated_heads(as_texts(heads)))
         if self.model_config.model == "encoder":
             read = self._encode(text)[0] if isinstance(text, str) else np.asarray(text.prompt_ids)
@@ -247,7 +248,9 @@ class Run:
         if self.model_config.model == "encoder":
             ids, cut = self._reader().ids(text)
             return ids, [*self._notes(text, "the text"), *cut]
-        return self.tokenizer.encode_prompt(text), self._notes(text, "the text")
+        ids = self.tokenizer.encode_prompt(text)
+        check_end(ids, self.model_config, with_start("the text", self.tokenizer))
+        return ids, self._notes(text, "the text")
 
     def _notes(self, text: str, what: str = "") -> list[str]:
         what = what or ("the source" if self.model_config.reads_pairs else "the prompt")

@@ -7,6 +7,27 @@ import numpy as np
 from attn_widgets.config import ModelConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.text.lengths import halvings, window_starts
+from attn_widgets.text.tokenizers import START, Tokenizer
+
+
+def with_start(what: str, tokenizer: Tokenizer) -> str:
+    """Name a text whose start token is counted with it, which nobody sees in what they gave."""
+    return what if tokenizer.end_id is None else f"{what} with its {START}"
+
+
+def check_end(ids: np.ndarray, config: ModelConfig, what: str) -> None:
+    """Refuse a text that goes on where the positions of a language model end.
+
+    Raises
+    ------
+    ConfigError
+        One line with what would work.
+    """
+    if config.ends_at_context and len(ids) > config.context:
+        raise ConfigError(
+            f"{what} has {len(ids)} tokens, and --positions {config.positions} end at --context {config.context}; give "
+            "a shorter one, or train with a larger --context or --positions rotary"
+        )
 
 
 def fitted(ids: np.ndarray, config: ModelConfig, what: str) -> tuple[np.ndarray, list[str]]:
