@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 from attn_widgets import panels
 from attn_widgets.panels.cross import CrossPanel
+from attn_widgets.panels.querykey import QueryKeyPanel
 from attn_widgets.panels.stepping import SteppingPanel
 from tests.panel_traces import WORDS, both_kinds, causal_trace
+from tests.vector_traces import dot_trace
 
 
 def _found() -> Iterator[type[SteppingPanel]]:
@@ -25,15 +27,15 @@ PANELS = tuple(sorted(_found(), key=lambda panel: panel.__name__))
 
 
 def make(panel: type[SteppingPanel], tokens: tuple[str, ...] = WORDS, **options: object) -> SteppingPanel:
-    """Make a panel of small traces: one, or as many as it compares."""
+    """Make a panel of small traces: one, or as many as it compares; one that keeps vectors where they are shown."""
     needed = [
         parameter
         for parameter in inspect.signature(panel).parameters.values()
         if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
-    traces = (
-        [both_kinds()]
-        if panel is CrossPanel
-        else [causal_trace(seed=seed, tokens=tokens) for seed in range(len(needed))]
-    )
+    if panel is CrossPanel:
+        return panel(both_kinds(), **options)
+    if panel is QueryKeyPanel:
+        return panel(dot_trace(tokens), **options)
+    traces = [causal_trace(seed=seed, tokens=tokens) for seed in range(len(needed))]
     return panel(*traces, **options)

@@ -1,7 +1,7 @@
 /** The graph of a path: columns of tokens coloured by share, and lines as wide as theirs. */
 
 import { css, level } from "./colours.ts";
-import { columnAt, endsOf, type FlowHit, type FlowLayout, layFlow, type Line, lineLook, linesOf, NODE, reduceShares, tokenMiddle } from "./flowlayout.ts";
+import { columnAt, endsOf, type FlowHit, type FlowLayout, LABEL, layFlow, type Line, lineLook, linesOf, reduceShares, tokenMiddle } from "./flowlayout.ts";
 import { isWhole, type Path, reached } from "./flowsource.ts";
 import { placeOf, rank } from "./flowwords.ts";
 import { paintMatrix } from "./heatmap.ts";
@@ -23,7 +23,8 @@ export interface FlowPicture {
   hover: FlowHit | null;
 }
 
-const LABEL = 100;
+/** Of more tokens, some tell how wide they are. */
+const MEASURED = 300;
 /** Tokens that are named where there is no room for all: so many at most, from this share on. */
 const FEW = 20;
 const WORTH = 0.01;
@@ -34,13 +35,23 @@ export class FlowFigure {
   layout: FlowLayout | null = null;
 
   draw(picture: FlowPicture, width: number, theme: Theme, ratio: number): void {
-    const { path } = picture;
-    const layout = layFlow(width, path.shares.length, path.tokens, ratio);
+    const { path, tokens } = picture;
+    const layout = layFlow(width, path.shares.length, path.tokens, ratio, this.#longest(tokens, theme));
     this.layout = layout;
     size(this.canvas, layout.width, layout.height, ratio);
     this.canvas.dataset["cells"] = [layout.x, layout.y, layout.pitch, layout.cellHeight].join(" ");
     const context = this.#context;
     if (context) this.paint(context, picture, layout, theme, ratio);
+  }
+
+  /** Width of the longest label. */
+  #longest(tokens: string[], theme: Theme): number {
+    const context = this.#context;
+    if (!context) return LABEL;
+    context.font = `600 12px ${theme.font}`;
+    const measure = (text: string): number => context.measureText(text).width;
+    const some = tokens.filter((_, i) => i % Math.ceil(tokens.length / MEASURED) === 0);
+    return Math.ceil(Math.max(...some.map((token) => Math.min(LABEL, measure(fit(token, LABEL, measure))))));
   }
 
   /** Paint into any context: the panel's own, a larger one, or one that records. */
@@ -65,8 +76,9 @@ function drawHeads(context: CanvasRenderingContext2D, { path, layer }: FlowPictu
     const on = place === stepped;
     context.font = `${on ? "600 " : ""}12px ${theme.font}`;
     context.fillStyle = on ? theme.ink : theme.muted;
+    if (!on && Math.abs(place - stepped) * layout.pitch < 26) return;
     if (on || layout.pitch >= 30 || place % Math.ceil(30 / layout.pitch) === 0) {
-      context.fillText(`L${number}`, columnAt(layout, place) + (layout.pitch + NODE) / 2, 9);
+      context.fillText(`L${number}`, columnAt(layout, place) + (layout.pitch + layout.node) / 2, 9);
     }
   });
   context.font = `11px ${theme.font}`;
@@ -74,7 +86,7 @@ function drawHeads(context: CanvasRenderingContext2D, { path, layer }: FlowPictu
   context.textAlign = "right";
   context.fillText("input", layout.x - 10, 9);
   context.textAlign = "left";
-  context.fillText("output", columnAt(layout, layout.columns - 1) + NODE + 10, 9);
+  context.fillText("output", columnAt(layout, layout.columns - 1) + layout.node + 10, 9);
 }
 
 function drawLines(context: CanvasRenderingContext2D, picture: FlowPicture, place: number, layout: FlowLayout, theme: Theme): void {
@@ -86,9 +98,9 @@ function drawLines(context: CanvasRenderingContext2D, picture: FlowPicture, plac
   const same = (line: Line): boolean => line.query === pointed?.query && line.key === pointed.key;
   for (const line of linesOf(layer, edges, least).reverse()) {
     const { width, alpha } = lineLook(line.share);
-    const colour = theme.palette[level(0.4 + 0.5 * Math.min(1, line.share))];
+    const colour = theme.palette[level(0.5 + 0.4 * Math.min(1, line.share))];
     context.strokeStyle = same(line) ? theme.accent : colour ? css(colour) : theme.ink;
-    context.globalAlpha = same(line) ? 1 : on ? alpha : 0.5 * alpha;
+    context.globalAlpha = same(line) ? 1 : on ? alpha : 0.6 * alpha;
     context.lineWidth = width;
     drawLine(context, endsOf(layout, place, line));
   }
@@ -108,15 +120,15 @@ function drawColumn(context: CanvasRenderingContext2D, shares: Float32Array, col
   if (!shares.length) return drawAwaited(context, column, layout, theme);
   const weights = reduceShares(shares, layout.factor);
   const head = { queries: weights.length, keys: 1, weights, states: new Uint8Array(weights.length), resting: null };
-  const strip = paintMatrix(head, { cellWidth: NODE, cellHeight: layout.cellHeight }, theme, ratio);
-  context.drawImage(strip, columnAt(layout, column), layout.y, NODE, layout.cellHeight * weights.length);
+  const strip = paintMatrix(head, { cellWidth: layout.node, cellHeight: layout.cellHeight }, theme, ratio);
+  context.drawImage(strip, columnAt(layout, column), layout.y, layout.node, layout.cellHeight * weights.length);
 }
 
 /** Where a column will stand that has not come yet. */
 function drawAwaited(context: CanvasRenderingContext2D, column: number, layout: FlowLayout, theme: Theme): void {
   context.strokeStyle = theme.line;
   context.lineWidth = 1;
-  context.strokeRect(columnAt(layout, column) + 0.5, layout.y + 0.5, NODE - 1, layout.height - layout.y - 9);
+  context.strokeRect(columnAt(layout, column) + 0.5, layout.y + 0.5, layout.node - 1, layout.height - layout.y - 9);
 }
 
 /** Left, the tokens that are drawn on with their shares at the input; right, the one that is followed. */
@@ -127,7 +139,7 @@ function drawNames(context: CanvasRenderingContext2D, picture: FlowPicture, layo
   const named = layout.named ? tokens.map((_, token) => token) : few;
   const foot = layout.height - 8;
   const heights = spread(named.map((token) => tokenMiddle(layout, token)), 13, layout.y, foot);
-  const cut = (text: string): string => fit(text, LABEL, (part) => context.measureText(part).width);
+  const cut = (text: string): string => fit(text, layout.label, (part) => context.measureText(part).width);
   named.forEach((token, i) => {
     const share = shares[token] ?? 0;
     const y = heights[i] ?? 0;
@@ -143,7 +155,7 @@ function drawNames(context: CanvasRenderingContext2D, picture: FlowPicture, layo
   context.textAlign = "left";
   context.font = `600 12px ${theme.font}`;
   context.fillStyle = theme.ink;
-  context.fillText(cut(tokens[query] ?? ""), columnAt(layout, layout.columns - 1) + NODE + 10, tokenMiddle(layout, query));
+  context.fillText(cut(tokens[query] ?? ""), columnAt(layout, layout.columns - 1) + layout.node + 10, tokenMiddle(layout, query));
 }
 
 /** From a label that had to make room to where its token stands. */
@@ -161,7 +173,7 @@ function drawMarks(context: CanvasRenderingContext2D, { path, layer, marked, que
     const high = Math.max(5, layout.cellHeight);
     context.strokeStyle = colour;
     context.lineWidth = 2;
-    context.strokeRect(columnAt(layout, column) - 1, tokenMiddle(layout, token) - high / 2 - 0.5, NODE + 2, high + 1);
+    context.strokeRect(columnAt(layout, column) - 1, tokenMiddle(layout, token) - high / 2 - 0.5, layout.node + 2, high + 1);
   };
   ring(layout.columns - 1, query, theme.ink);
   if (marked !== null) ring(placeOf(path, layer), marked, theme.accent);

@@ -9,6 +9,10 @@ export interface FlowLayout {
   y: number;
   /** From one column to the next. */
   pitch: number;
+  /** Width of a column. */
+  node: number;
+  /** Room for a label. */
+  label: number;
   cellHeight: number;
   columns: number;
   tokens: number;
@@ -26,24 +30,33 @@ export interface Line {
   share: number;
 }
 
+/** Width of a column where there is room, and where there is little. */
 export const NODE = 14;
-const LEFT = 148;
-const RIGHT = 116;
+const SLIM = 4;
+/** Longest label, and what stands beside it: at the left the share, at the right only air. */
+export const LABEL = 100;
+const LEFT = 48;
+const RIGHT = 16;
+/** The word above the labels at the right. */
+const OUTPUT = 40;
 const TOP = 26;
 const TALLEST = 560;
 const ROOMY = 24;
 const NAMED = 11;
 const WIDEST = 210;
 
-export function layFlow(width: number, columns: number, tokens: number, ratio: number): FlowLayout {
-  const room = Math.max(90, width - LEFT - RIGHT);
+/** `label` is the width of the longest label. */
+export function layFlow(width: number, columns: number, tokens: number, ratio: number, label = LABEL): FlowLayout {
+  const x = LEFT + Math.max(OUTPUT, label);
+  const room = Math.max(90, width - x - RIGHT - Math.max(OUTPUT, label));
   const pitch = columns > 1 ? Math.min(WIDEST, (room - NODE) / (columns - 1)) : 0;
+  const node = columns > 1 ? Math.round(clamp(0.3 * pitch, SLIM, NODE)) : NODE;
   const factor = Math.max(1, Math.ceil(tokens / (TALLEST * ratio)));
   const cells = Math.max(1, Math.ceil(tokens / factor));
   const wanted = tokens <= 60 ? clamp(TALLEST / tokens, NAMED, ROOMY) : TALLEST / cells;
   const cellHeight = wanted * ratio >= 2 ? Math.floor(wanted * ratio) / ratio : wanted;
   const height = TOP + cellHeight * cells + 8;
-  return { x: LEFT, y: TOP, pitch, cellHeight, columns, tokens, factor, named: cellHeight >= NAMED && factor === 1, width, height };
+  return { x, y: TOP, pitch, node, label, cellHeight, columns, tokens, factor, named: cellHeight >= NAMED && factor === 1, width, height };
 }
 
 export const columnAt = (layout: FlowLayout, column: number): number => layout.x + column * layout.pitch;
@@ -69,7 +82,7 @@ export const lineLook = (share: number): { width: number; alpha: number } => {
 
 /** Ends of the line of a layer, `place` from below: from the column that reads (right) to the one that is read. */
 export function endsOf(layout: FlowLayout, place: number, line: Line): { left: [number, number]; right: [number, number] } {
-  const left = columnAt(layout, place) + NODE;
+  const left = columnAt(layout, place) + layout.node;
   return { left: [left, tokenMiddle(layout, line.key)], right: [columnAt(layout, place + 1), tokenMiddle(layout, line.query)] };
 }
 
@@ -94,12 +107,12 @@ export function hitFlow(layout: FlowLayout, path: Path, most: number, least: num
   const token = Math.floor(((py - layout.y) * layout.factor) / layout.cellHeight);
   const inside = token >= 0 && token < layout.tokens;
   const come = (column: number): boolean => inside && (path.shares[column]?.length ?? 0) > 0;
-  if (px < layout.x + NODE) return come(0) ? { column: 0, token: strongestNear(path, 0, token, layout.factor) } : null;
+  if (px < layout.x + layout.node) return come(0) ? { column: 0, token: strongestNear(path, 0, token, layout.factor) } : null;
   const column = layout.pitch ? Math.floor((px - layout.x) / layout.pitch) : 0;
   if (px >= columnAt(layout, layout.columns - 1)) return inside ? { column: layout.columns - 1, token } : null;
-  if (px - columnAt(layout, column) <= NODE) return come(column) ? { column, token: strongestNear(path, column, token, layout.factor) } : null;
+  if (px - columnAt(layout, column) <= layout.node) return come(column) ? { column, token: strongestNear(path, column, token, layout.factor) } : null;
   const edges = path.edges[column];
-  const along = (px - columnAt(layout, column) - NODE) / (layout.pitch - NODE);
+  const along = (px - columnAt(layout, column) - layout.node) / (layout.pitch - layout.node);
   let nearest: { line: Line; far: number } | null = null;
   for (const line of edges ? linesOf(edges, most, least) : []) {
     const { left, right } = endsOf(layout, column, line);

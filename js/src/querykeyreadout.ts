@@ -47,8 +47,8 @@ export function lanesOf(pair: Pair, query: string, key: string): Lane[] {
   const put = (name: string, of: string, values: Float32Array | null): void => {
     if (values) lanes.push({ name, of, values });
   };
-  put("query", query, pair.q);
-  put("key", key, pair.k);
+  put("query", quoted(query), pair.q);
+  put("key", quoted(key), pair.k);
   if (pair.kind === "additive") {
     put("bias b", "of the layer", pair.b);
     put("v", "of the layer", pair.v);

@@ -14,6 +14,7 @@ import { makeTables } from "./querykeytable.ts";
 import { RowBars } from "./rowbars.ts";
 import { type Action, click, perform } from "./selection.ts";
 import { type Axes, axesOf, goTo, nextHead, readState, saveState, type State, TRAITS } from "./state.ts";
+import { quoted } from "./text.ts";
 import type { Showing } from "./tools.ts";
 import { order, type Pair } from "./vectors.ts";
 import { type PairModel, Pairs, type Wanted } from "./vectorsource.ts";
@@ -147,7 +148,7 @@ export class QueryKeyView {
     const { size: [width, ratio], theme } = this.#frame;
     const [query, key] = [rows[pair.query] ?? "", columns[pair.key] ?? ""];
     this.#lanes.draw(lanesOf(pair, query, key), width, theme, ratio, this.#dim);
-    this.#bars.draw(pair, this.#order, pair.key, columns, `row ${query}`, width, theme, ratio);
+    this.#bars.draw(pair, this.#order, pair.key, columns, `row ${quoted(query)}`, width, theme, ratio);
     this.#steps.replaceChildren(...steps(pair).map(stepNode));
     say(this.#reason, pair.reason);
     this.#reason.hidden = !pair.reason;

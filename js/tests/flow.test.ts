@@ -71,7 +71,9 @@ describe("the layout", () => {
   it("fits any number of tokens and layers", () => {
     for (const [columns, tokens] of [[2, 1], [13, 64], [49, 512], [13, 4096]] as const) {
       const layout = layFlow(760, columns, tokens, 1);
-      expect(columnAt(layout, columns - 1) + NODE).toBeLessThanOrEqual(760);
+      expect(columnAt(layout, columns - 1) + layout.node).toBeLessThanOrEqual(760);
+      expect(layout.node).toBeLessThanOrEqual(NODE);
+      expect(layout.node).toBeLessThan(layout.pitch);
       expect(layout.height).toBeLessThan(620);
       expect(tokenMiddle(layout, tokens - 1)).toBeLessThan(layout.height);
     }

@@ -62,7 +62,7 @@ def test_a_key_and_a_click_move_the_panel_and_python(opened: Any, name: str) -> 
     expect(said).not_to_have_text(before)
     at = run_new_cell(opened.page, WHERE)
     expect(at).to_contain_text("at")
-    canvas = panel.locator("canvas[data-cells]:visible").first
+    canvas = panel.locator("canvas[data-cells]:visible").last  # of query and key, the row under the vectors
     x, y, wide, high = map(float, (canvas.get_attribute("data-cells") or "").split()[:4])
     canvas.click(position={"x": x + wide / 2, "y": y + high / 2})
     clicked = run_new_cell(opened.page, WHERE)
