@@ -69,8 +69,8 @@ export class Answers {
     this.#asked.found = wanted;
     this.found = [];
     if (query === null || key === null) return;
-    this.#wait(this.#source.find(moment, query, key, layer), (found) => {
-      if (this.#asked.found === wanted) this.found = found;
+    this.#wait(this.#source.find(moment, query, key, layer), () => this.#asked.found === wanted, (found) => {
+      this.found = found;
     });
   }
 
@@ -81,18 +81,22 @@ export class Answers {
     this.#asked.ablation = wanted;
     this.ablation = null;
     if (!wanted) return;
-    this.#wait(this.#source.ablate(state.layer, state.head), (result) => {
-      if (this.#asked.ablation === wanted) this.ablation = { name, result };
+    this.#wait(this.#source.ablate(state.layer, state.head), () => this.#asked.ablation === wanted, (result) => {
+      this.ablation = { name, result };
     });
   }
 
-  #wait<T>(promise: Promise<T>, then: (value: T) => void): void {
+  /** Take an answer, or say its error, while it is still `wanted`: the panel may have been stepped on. */
+  #wait<T>(promise: Promise<T>, wanted: () => boolean, then: (value: T) => void): void {
     promise.then(
       (value) => {
+        if (!wanted()) return;
         then(value);
         this.#came();
       },
-      (error: Error) => this.#failed(error.message),
+      (error: Error) => {
+        if (wanted()) this.#failed(error.message);
+      },
     );
   }
 }

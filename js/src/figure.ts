@@ -4,8 +4,8 @@ import { brief, fit } from "./text.ts";
 import { drawArcs } from "./arcs.ts";
 import { inkOn, level } from "./colours.ts";
 import { forgetFont, setFont, useFont } from "./fonts.ts";
-import { columnMiddle, type Demand, hit, type Hit, type Layout, layOut, rowMiddle } from "./geometry.ts";
-import { crop, paintMatrix, stripes } from "./heatmap.ts";
+import { columnMiddle, type Demand, hit, type Hit, type Layout, layOut, rowMiddle, stepFor } from "./geometry.ts";
+import { crop, paintCells, paintMatrix, reduced, stripes } from "./heatmap.ts";
 import type { Ablation, Predictions } from "./model.ts";
 import type { Theme } from "./theme.ts";
 import { drawPredictions } from "./nexts.ts";
@@ -50,6 +50,12 @@ const NUMBER = 30;
 /** Tokens in the window, with their places. */
 export function inWindow(tokens: string[], first: number, count: number): [string, number][] {
   return tokens.slice(first, first + count).map((token, i) => [token, first + i]);
+}
+
+/** What is clear in a picture of a matrix is masked. */
+function fillStriped(context: CanvasRenderingContext2D, layout: Layout, theme: Theme): void {
+  context.fillStyle = stripes(context, theme.hatch, 1);
+  context.fillRect(layout.x, layout.y, layout.cellWidth * layout.columns, layout.cellHeight * layout.rows);
 }
 
 export class Figure {
@@ -158,26 +164,37 @@ export class Figure {
   }
 
   #drawMatrix(context: CanvasRenderingContext2D, head: Head, layout: Layout, theme: Theme, ratio: number): void {
-    const wide = layout.cellWidth * layout.columns;
-    const high = layout.cellHeight * layout.rows;
-    this.step = 1;
+    context.save();
+    context.beginPath();
+    context.rect(layout.x, layout.y, layout.cellWidth * layout.columns, layout.cellHeight * layout.rows);
+    context.clip();
     if (head.tiles instanceof Tiles) {
-      context.save();
-      context.beginPath();
-      context.rect(layout.x, layout.y, wide, high);
-      context.clip();
-      context.fillStyle = stripes(context, theme.hatch, 1);
-      context.fillRect(layout.x, layout.y, wide, high);
+      fillStriped(context, layout, theme);
       this.step = head.tiles.draw(context, layout, theme, ratio);
-      context.restore();
       head.tiles.want(layout, ratio);
-      return;
-    }
-    const key = [layout.row0, layout.column0, layout.rows, layout.columns, layout.cellWidth, layout.cellHeight, theme.mode, theme.surface, ratio].join();
+    } else this.#drawWhole(context, head, layout, theme, ratio);
+    context.restore();
+  }
+
+  /** Draw a head that is here; where cells are narrower than a pixel, the maxima of several. */
+  #drawWhole(context: CanvasRenderingContext2D, head: Head, layout: Layout, theme: Theme, ratio: number): void {
+    const step = (this.step = stepFor(layout, ratio));
+    const { cellWidth, cellHeight } = layout;
+    const row0 = layout.row0 - (layout.row0 % step);
+    const column0 = layout.column0 - (layout.column0 % step);
+    const part = { row0, column0, rows: layout.row0 + layout.rows - row0, columns: layout.column0 + layout.columns - column0 };
+    const key = [...Object.values(part), cellWidth, cellHeight, theme.mode, theme.surface, ratio].join();
     if (this.#matrix?.head !== head || this.#matrix.key !== key) {
-      this.#matrix = { head, key, canvas: paintMatrix(crop(head, layout), layout, theme, ratio) };
+      const shown = crop(head, part);
+      const canvas = step === 1 ? paintMatrix(shown, layout, theme, ratio) : paintCells(reduced(shown, step), theme, true);
+      this.#matrix = { head, key, canvas };
     }
-    context.drawImage(this.#matrix.canvas, layout.x, layout.y, wide, high);
+    if (step > 1) fillStriped(context, layout, theme);
+    context.imageSmoothingEnabled = false;
+    // The last of reduced cells may stand for fewer; they are drawn over the edge, and clipped.
+    const wide = step * cellWidth * Math.ceil(part.columns / step);
+    const high = step * cellHeight * Math.ceil(part.rows / step);
+    context.drawImage(this.#matrix.canvas, layout.x + (column0 - layout.column0) * cellWidth, layout.y + (row0 - layout.row0) * cellHeight, wide, high);
   }
 
   #drawLabels(context: CanvasRenderingContext2D, picture: Picture, layout: Layout, theme: Theme): void {

@@ -98,6 +98,12 @@ export function layOut(demand: Demand): Layout {
   };
 }
 
+/** Rows and columns, a power of two, behind each point of a picture in which no cell is narrower than a pixel. */
+export function stepFor({ cellWidth, cellHeight }: Layout, ratio: number): number {
+  const cells = 1 / Math.min(cellWidth * ratio, cellHeight * ratio);
+  return 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(1, cells)) - 1e-9));
+}
+
 export interface Hit {
   row: number | null;
   column: number | null;

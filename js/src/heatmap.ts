@@ -27,7 +27,7 @@ export function pixels(head: Head, theme: Theme): Uint8ClampedArray<ArrayBuffer>
 }
 
 /** The part of a head that is in a layout's window. */
-export function crop(head: Head, { row0, column0, rows, columns }: Layout): Head {
+export function crop(head: Head, { row0, column0, rows, columns }: Pick<Layout, "row0" | "column0" | "rows" | "columns">): Head {
   if (!row0 && !column0 && rows >= head.queries && columns >= head.keys) return head;
   const weights = new Float32Array(rows * columns);
   const states = new Uint8Array(rows * columns);
@@ -39,6 +39,36 @@ export function crop(head: Head, { row0, column0, rows, columns }: Layout): Head
   return { ...head, queries: rows, keys: columns, weights, states };
 }
 
+/** A head in which each cell is the maximum of `step` × `step`, as tiles.py reduces it: a NaN wins, masked is what is all masked. */
+export function reduced(head: Head, step: number): Head {
+  if (step === 1) return head;
+  const queries = Math.ceil(head.queries / step);
+  const keys = Math.ceil(head.keys / step);
+  const weights = new Float32Array(queries * keys).fill(Number.NEGATIVE_INFINITY);
+  const states = new Uint8Array(queries * keys).fill(HIDDEN);
+  for (let row = 0, i = 0; row < head.queries; row++) {
+    const start = Math.floor(row / step) * keys;
+    for (let column = 0; column < head.keys; column++, i++) {
+      const at = start + Math.floor(column / step);
+      const state = head.states[i]!;
+      if (state < states[at]!) states[at] = state;
+      if (state === VALUE) weights[at] = Math.max(weights[at]!, head.weights[i]!);
+    }
+  }
+  return { ...head, queries, keys, weights, states };
+}
+
+/** One pixel a cell, clear where there is no weight; `unknown`: what was not captured has a colour. */
+export function paintCells(head: Head, theme: Theme, unknown = false): HTMLCanvasElement {
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, head.keys);
+  canvas.height = Math.max(1, head.queries);
+  const colours = new Uint32Array(pixels(head, theme).buffer);
+  if (unknown) head.states.forEach((state, i) => state === NOT_CAPTURED && (colours[i] = opaque(rgb(theme.unknown))));
+  if (colours.length) canvas.getContext("2d")?.putImageData(new ImageData(new Uint8ClampedArray(colours.buffer), head.keys, head.queries), 0, 0);
+  return canvas;
+}
+
 /** Paint the matrix into a canvas of its own, in device pixels. */
 export function paintMatrix(head: Head, layout: Pick<Layout, "cellWidth" | "cellHeight">, theme: Theme, ratio: number): HTMLCanvasElement {
   const canvas = document.createElement("canvas");
@@ -46,12 +76,8 @@ export function paintMatrix(head: Head, layout: Pick<Layout, "cellWidth" | "cell
   canvas.height = Math.max(1, Math.round(layout.cellHeight * head.queries * ratio));
   const context = canvas.getContext("2d");
   if (!context || !head.weights.length) return canvas;
-  const small = document.createElement("canvas");
-  small.width = head.keys;
-  small.height = head.queries;
-  small.getContext("2d")?.putImageData(new ImageData(pixels(head, theme), head.keys, head.queries), 0, 0);
   context.imageSmoothingEnabled = false;
-  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+  context.drawImage(paintCells(head, theme), 0, 0, canvas.width, canvas.height);
   const cell: [number, number] = [canvas.width / head.keys, canvas.height / head.queries];
   fillState(context, head, MASKED, cell, stripes(context, theme.hatch, ratio));
   fillState(context, head, NOT_CAPTURED, cell, dots(context, theme.unknown, ratio));

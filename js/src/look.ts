@@ -45,8 +45,8 @@ export class Looks {
   #made = new Map<string, { base: Head; head: Head }>();
   #tiled = new Map<string, Head & { tiles: Tiles }>();
   #asked = new Set<string>();
-  /** Matrices in tiles that are on show: what comes of others is no cause to draw. */
-  #shown = new Set<Head>();
+  /** Matrices on show, those in tiles and the names of others: what comes of any else is no cause to draw, or to complain. */
+  #shown = new Set<Head | string>();
 
   constructor(source: Source, came: () => void, failed: (reason: string) => void) {
     this.#source = source;
@@ -120,10 +120,14 @@ export class Looks {
     if (whole) return whole;
     const one = heads.length === 1 && value === "weight" ? heads[0] : undefined;
     const key = JSON.stringify([moment, heads, how, value]);
+    this.#shown.add(key);
     if (this.#asked.has(key)) return null;
     this.#asked.add(key);
     const wait = one ? this.#source.get(moment, ...one) : this.#source.matrix(moment, heads, how, value);
-    wait.then(this.#came, (error: Error) => this.#failed(error.message)).finally(() => setTimeout(() => this.#asked.delete(key), 1000));
+    const failed = (error: Error): void => {
+      if (this.#shown.has(key)) this.#failed(error.message);
+    };
+    wait.then(this.#came, failed).finally(() => setTimeout(() => this.#asked.delete(key), 1000));
     return null;
   }
 
@@ -156,7 +160,10 @@ export class Looks {
       const came = (): void => {
         if (head && this.#shown.has(head)) this.#came();
       };
-      const tiles = new Tiles(queries, keys, (what, more) => this.#source.askPart(what, lens, more), came, this.#failed);
+      const failed = (reason: string): void => {
+        if (head && this.#shown.has(head)) this.#failed(reason);
+      };
+      const tiles = new Tiles(queries, keys, (what, more) => this.#source.askPart(what, lens, more), came, failed);
       const picture = this.#picture(state, heads);
       if (picture) tiles.seed(picture);
       head = {

@@ -2,7 +2,7 @@
 
 import type { Rgb } from "./colours.ts";
 import { rgb } from "./colours.ts";
-import type { Layout } from "./geometry.ts";
+import { type Layout, stepFor } from "./geometry.ts";
 import type { Reply } from "./link.ts";
 import type { Theme } from "./theme.ts";
 import { bytes, floats, type Row } from "./wire.ts";
@@ -101,15 +101,9 @@ export class Tiles {
     if (last >= 0) this.row(last);
   }
 
-  /** Rows and columns to a code of the picture that a layout needs. */
-  stepFor(layout: Layout, ratio: number): number {
-    const cells = 1 / Math.min(layout.cellWidth * ratio, layout.cellHeight * ratio);
-    return 2 ** Math.max(0, Math.ceil(Math.log2(Math.max(1, cells)) - 1e-9));
-  }
-
   /** Ask for what a layout shows and is not here: the overview first, then what is in its window. */
   want(layout: Layout, ratio: number): void {
-    for (const wanted of [this.#overview(), ...this.#inside(layout, this.stepFor(layout, ratio))]) {
+    for (const wanted of [this.#overview(), ...this.#inside(layout, stepFor(layout, ratio))]) {
       if (this.#flying.size >= AT_ONCE) return;
       this.#fetchTile(wanted);
     }
@@ -144,7 +138,7 @@ export class Tiles {
   draw(context: CanvasRenderingContext2D, layout: Layout, theme: Theme, ratio: number): number {
     if (this.#paintedFor !== theme) this.#painted.clear();
     drawnLast = this.#paintedFor = theme;
-    const step = this.stepFor(layout, ratio);
+    const step = stepFor(layout, ratio);
     const fine = this.#inside(layout, step);
     context.imageSmoothingEnabled = false;
     const whole = fine.every(({ key }) => this.#codes.has(key));

@@ -13,6 +13,8 @@ const LONGEST = 300;
 export class Tip {
   #node: HTMLElement;
   #root: HTMLElement;
+  /** What was pointed at last, while the tip is seen. */
+  #at: { event: MouseEvent; hit: Hit } | null = null;
 
   constructor(node: HTMLElement, root: HTMLElement) {
     this.#node = node;
@@ -20,18 +22,28 @@ export class Tip {
   }
 
   /** `more` is said of a cell besides. */
-  show(event: MouseEvent, { row, column }: Hit, { rows, columns, head }: Picture, more: string): void {
+  show(event: MouseEvent, hit: Hit, picture: Picture, more: string): void {
+    this.#say(hit, picture, more);
+    if (!this.#node.hidden) place(this.#node, this.#root, event);
+    this.#at = this.#node.hidden ? null : { event, hit };
+  }
+
+  /** Say anew what is pointed at: a number may have come. `more` is asked for the cell. */
+  again(picture: Picture, more: (hit: Hit) => string): void {
+    if (this.#at) this.#say(this.#at.hit, picture, more(this.#at.hit));
+  }
+
+  #say({ row, column }: Hit, { rows, columns, head }: Picture, more: string): void {
     const tokens = [row === null ? null : rows[row], column === null ? null : columns[column]];
     const named = tokens.filter((token) => token != null).map((token) => shorten(token, LONGEST));
-    if (!named.length) return this.hide();
+    this.#node.hidden = !named.length;
     const value = head && row !== null && column !== null ? `  ${[cellText(head, row, column), more].filter(Boolean).join(" · ")}` : "";
     say(this.#node, named.join(" → ") + value);
-    this.#node.hidden = false;
-    place(this.#node, this.#root, event);
   }
 
   hide(): void {
     this.#node.hidden = true;
+    this.#at = null;
   }
 }
 

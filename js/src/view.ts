@@ -43,6 +43,8 @@ export class View {
   #scene: Scene | null = null;
   #sorted = new Sorted();
   #followed = "";
+  /** What was on show when something went wrong: stepped on, also from Python, nothing is wrong any more. */
+  #failedAt = "";
   #keys: Key[] = [];
   #tabled: Head | null = null;
 
@@ -119,6 +121,7 @@ export class View {
   }
 
   #fail(reason: string): void {
+    this.#failedAt = reason && JSON.stringify(this.#state);
     say(this.#parts.error, reason);
     this.#parts.error.hidden = !reason;
   }
@@ -130,6 +133,7 @@ export class View {
 
   #update(): void {
     const state = this.#state;
+    if (this.#failedAt && this.#failedAt !== JSON.stringify(state)) this.#fail("");
     const axes = axesOf(this.#source.spec, state);
     this.#theme ??= readTheme(this.#parts.root, this.#parts.probe);
     this.#answers.follow(state);
@@ -145,6 +149,7 @@ export class View {
     this.#showWords(state, axes, picture);
     this.#showRankings(state, picture, this.#theme);
     if (!this.#parts.tableBox.hidden) this.#fillTable(picture);
+    this.#tip.again(picture, (hit) => this.#spread(hit));
   }
 
   /** Bring what was selected into sight, once: then one may look elsewhere. */
@@ -242,8 +247,11 @@ export class View {
       this.#hover = hit.row === null && hit.column === null ? NOWHERE : hit;
       this.#redraw.soon();
     }
-    const scene = this.#scene;
-    if (scene) this.#tip.show(event, hit, scene.picture, hit.column === null ? "" : spreadAt(this.#source.spreads, this.#state, scene, hit.row, hit.column));
+    if (this.#scene) this.#tip.show(event, hit, this.#scene.picture, this.#spread(hit));
+  }
+
+  #spread({ row, column }: Hit): string {
+    return column === null ? "" : spreadAt(this.#source.spreads, this.#state, this.#scene, row, column);
   }
 
   #unpoint(): void {

@@ -102,7 +102,6 @@ def test_an_answer_after_it_was_switched_on_again_is_not_shown(page: Page) -> No
 
 
 def test_a_late_error_is_not_put_down_to_another_head(page: Page) -> None:
-    """FAILS by a bug: whatever head is on show when an error comes, it stands under that one, and stays there."""
     panel = show(page, "Switch(slow=['L0H0'], failing=['L0H0'])")
     switch_off(panel, "L0H0")
     step(panel, "ArrowRight", "L0H1")

@@ -135,7 +135,7 @@ def test_the_wheel_zooms_about_the_pointer(opened: Any) -> None:
 
 
 def test_the_tip_says_the_number_once_it_comes(opened: Any) -> None:
-    """The pointer rests on a row that the kernel is still asked for. FAILS by a bug: the tip keeps its "…"."""
+    """The pointer rests on a row that the kernel is still asked for."""
     panel, weights = show(opened, 750), weights_of(750)
     compare(panel, shares(weights))
     Pointer(panel).move(600, 300)
@@ -147,7 +147,7 @@ def test_the_tip_says_the_number_once_it_comes(opened: Any) -> None:
 
 
 def test_a_head_that_was_sent_whole_is_reduced_like_any_other(opened: Any) -> None:
-    """Its cells are narrower than a pixel. FAILS by a bug: cells between two pixels are skipped without a word."""
+    """Its cells are narrower than a pixel: none may be skipped without a word."""
     panel = show(opened, 700, heads=1)
     expect(panel.locator(".attn-reading")).to_contain_text("maximum of 2×2 cells")
     assert compare(panel, shares(weights_of(700, heads=1))).step == 2
