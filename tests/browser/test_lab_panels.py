@@ -27,6 +27,7 @@ def shown(name, tokens=None):
     return panel
 print("made")
 """
+TABBED = "xpath=ancestor::*[@class='attn-cross']"
 WHERE = "print('at', panel.layer, panel.head, panel.query, panel.key, '.')"
 
 
@@ -124,7 +125,7 @@ def test_every_panel_follows_the_theme(opened: Any, theme: str, tmp_path: Path) 
         opened.page.wait_for_timeout(500)
         ground = panel.evaluate("node => getComputedStyle(node).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)")
         assert (sum(ground) > 600) == (theme == "Light"), name
-        whole = panel.locator("xpath=..") if name == "Explorer" else panel
+        whole = panel.locator({"CrossPanel": TABBED, "Explorer": "xpath=.."}.get(name, "xpath=."))
         whole.screenshot(path=folder / f"{name.lower()}-{theme.lower()}.png")
 
 
