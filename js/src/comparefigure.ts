@@ -3,7 +3,8 @@
 import { diverging, inkOn, signedLevel } from "./colours.ts";
 import { type Axis, reduce } from "./comparemodel.ts";
 import { clamp, columnMiddle, hit, type Hit, type Layout, rowMiddle } from "./geometry.ts";
-import { paintMatrix } from "./heatmap.ts";
+import type { Window } from "./figure.ts";
+import { crop, paintMatrix } from "./heatmap.ts";
 import { within } from "./projector.ts";
 import { fit } from "./text.ts";
 import type { Theme } from "./theme.ts";
@@ -56,6 +57,13 @@ export class Matrix {
     return this.shown ? hit(this.shown.layout, x, y) : { row: null, column: null };
   }
 
+  /** Where a pointer is, in rows and columns. */
+  place(event: MouseEvent): { row: number; column: number } {
+    const { x, y } = within(this.canvas, event);
+    const at = this.shown?.layout;
+    return at ? { row: at.row0 + (y - at.y) / at.cellHeight, column: at.column0 + (x - at.x) / at.cellWidth } : { row: 0, column: 0 };
+  }
+
   /** Widest label of an axis, in a font. */
   widest(axis: Axis, theme: Theme): number {
     const context = this.#context;
@@ -98,21 +106,26 @@ export class Matrix {
     const cell = Math.min(layout.cellWidth, layout.cellHeight) * sheet.step;
     const by = Math.ceil(1 / Math.max(cell * ratio, 0.02));
     this.step = sheet.step * by;
-    const key = [layout.cellWidth, layout.cellHeight, theme.mode, theme.surface, ratio, by].join();
+    const seen = inSight(sheet.head, layout, sheet.step, by);
+    const key = [seen.row0, seen.column0, seen.rows, seen.columns, layout.cellWidth, layout.cellHeight, theme.mode, theme.surface, ratio, by].join();
     if (this.#painted?.head !== sheet.head || this.#painted.key !== key) {
-      this.#painted = { head: sheet.head, key, canvas: paint(reduce(sheet.head, by), sheet.signed, this.step, layout, theme, ratio) };
+      this.#painted = { head: sheet.head, key, canvas: paint(reduce(crop(sheet.head, { ...layout, ...seen }), by), sheet.signed, this.step, layout, theme, ratio) };
     }
     const { canvas } = this.#painted;
     context.save();
-    context.beginPath();
-    context.rect(layout.x, layout.y, wide, high);
-    context.clip();
-    context.drawImage(canvas, layout.x, layout.y, canvas.width / ratio, canvas.height / ratio);
+    clipTo(context, layout);
+    const x = layout.x - (layout.column0 - seen.column0 * sheet.step) * layout.cellWidth;
+    const y = layout.y - (layout.row0 - seen.row0 * sheet.step) * layout.cellHeight;
+    context.drawImage(canvas, x, y, canvas.width / ratio, canvas.height / ratio);
     context.restore();
   }
 
   /** Rows and columns without a counterpart: an empty band, struck through. */
-  #drawMissing(context: CanvasRenderingContext2D, { missing }: Sheet, layout: Layout, theme: Theme): void {
+  #drawMissing(context: CanvasRenderingContext2D, sheet: Sheet, layout: Layout, theme: Theme): void {
+    const missing = {
+      rows: sheet.missing.rows.filter((row) => isIn(row, layout.row0, layout.rows)),
+      columns: sheet.missing.columns.filter((column) => isIn(column, layout.column0, layout.columns)),
+    };
     const [wide, high] = [layout.cellWidth * layout.columns, layout.cellHeight * layout.rows];
     context.fillStyle = theme.surface;
     for (const row of missing.rows) context.fillRect(layout.x, rowMiddle(layout, row) - layout.cellHeight / 2, wide, layout.cellHeight);
@@ -140,7 +153,7 @@ export class Matrix {
       context.globalAlpha = absent && !chosen ? 0.55 : 1;
     };
     sheet.columns.labels.forEach((label, column) => {
-      if (!isShown(column, sheet.column, layout.columnStep)) return;
+      if (!isIn(column, layout.column0, layout.columns) || !isShown(column, sheet.column, layout.columnStep)) return;
       look(column === sheet.column, gone.columns.has(column));
       context.save();
       context.translate(columnMiddle(layout, column), layout.y - 6);
@@ -152,7 +165,7 @@ export class Matrix {
     context.textAlign = "right";
     if (sheet.labelled) {
       sheet.rows.labels.forEach((label, row) => {
-        if (!isShown(row, sheet.row, layout.rowStep)) return;
+        if (!isIn(row, layout.row0, layout.rows) || !isShown(row, sheet.row, layout.rowStep)) return;
         look(row === sheet.row, gone.rows.has(row));
         context.fillText(this.#label(label), layout.x - 7, rowMiddle(layout, row));
       });
@@ -162,16 +175,16 @@ export class Matrix {
 
   #drawSelection(context: CanvasRenderingContext2D, sheet: Sheet, layout: Layout, theme: Theme): void {
     const { row, column } = sheet;
-    if (row >= layout.rows) return;
-    const y = layout.y + row * layout.cellHeight;
+    if (!isIn(row, layout.row0, layout.rows)) return;
+    const y = layout.y + (row - layout.row0) * layout.cellHeight;
     context.strokeStyle = theme.ink;
     context.lineWidth = sheet.locked ? 1.5 : 1;
     context.strokeRect(layout.x - 0.5, y - 0.5, layout.cellWidth * layout.columns, layout.cellHeight);
     if (layout.cellWidth >= 29 && sheet.step === 1) this.#drawNumbers(context, sheet, layout, theme);
-    if (column === null || column >= layout.columns) return;
+    if (column === null || !isIn(column, layout.column0, layout.columns)) return;
     context.lineWidth = 2;
     context.strokeStyle = layout.cellHeight >= ROOMY ? theme.accent : theme.ink;
-    context.strokeRect(layout.x + column * layout.cellWidth - 1, y - 1, layout.cellWidth + 1, layout.cellHeight + 1);
+    context.strokeRect(layout.x + (column - layout.column0) * layout.cellWidth - 1, y - 1, layout.cellWidth + 1, layout.cellHeight + 1);
   }
 
   /** The numbers of the row that is read, in its cells. */
@@ -181,7 +194,7 @@ export class Matrix {
     setFont(context, 10, false, theme);
     context.textAlign = "center";
     const palette = signed ? diverging[theme.mode] : theme.palette;
-    for (let column = 0; column < head.keys; column++) {
+    for (let column = layout.column0; column < layout.column0 + layout.columns; column++) {
       const weight = head.weights[row * head.keys + column]!;
       if (head.states[row * head.keys + column] !== VALUE || !(Math.abs(weight) >= 0.005) || Math.abs(weight) >= 9.5) continue;
       const colour = palette[signed ? signedLevel(weight) : signedLevel(2 * weight - 1)];
@@ -201,6 +214,23 @@ export class Matrix {
     }
     return label;
   }
+}
+
+const isIn = (at: number, first: number, count: number): boolean => at >= first && at < first + count;
+
+/** Rows and columns of a head in sight, whole blocks of `by`; a row of it stands for `step` of the layout. */
+function inSight({ queries, keys }: Head, { row0, column0, rows, columns }: Layout, step: number, by: number): Pick<Layout, "row0" | "column0" | "rows" | "columns"> {
+  const unit = step * by;
+  const [first, left] = [Math.floor(row0 / unit) * by, Math.floor(column0 / unit) * by];
+  const end = Math.min(queries, Math.ceil((row0 + rows) / unit) * by);
+  const right = Math.min(keys, Math.ceil((column0 + columns) / unit) * by);
+  return { row0: first, column0: left, rows: end - first, columns: right - left };
+}
+
+function clipTo(context: CanvasRenderingContext2D, layout: Layout): void {
+  context.beginPath();
+  context.rect(layout.x, layout.y, layout.cellWidth * layout.columns, layout.cellHeight * layout.rows);
+  context.clip();
 }
 
 /** Every so many labels, and the chosen one with room around it. */
@@ -230,8 +260,8 @@ function paint(head: Head, signed: boolean, step: number, layout: Layout, theme:
   return canvas;
 }
 
-/** Where the cells of a matrix stand in a width; `rowLabel` is 0 where row labels stand elsewhere. */
-export function place(width: number, rows: number, columns: number, rowLabel: number, columnLabel: number, ratio: number): Layout {
+/** Where the cells in a window stand in a width; `rowLabel` is 0 where row labels stand elsewhere. */
+export function place(width: number, { row, column, rows, columns }: Window, rowLabel: number, columnLabel: number, ratio: number): Layout {
   const x = rowLabel ? Math.ceil(rowLabel) + GAP : 2;
   const room = Math.max(40, width - x - 3) / Math.max(1, columns);
   const cellWidth = snap(Math.min(room, LARGEST_CELL), ratio);
@@ -245,8 +275,8 @@ export function place(width: number, rows: number, columns: number, rowLabel: nu
     cellHeight,
     rows,
     columns,
-    row0: 0,
-    column0: 0,
+    row0: row,
+    column0: column,
     strip: 0,
     arcs: 0,
     flat: false,

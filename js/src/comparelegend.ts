@@ -33,11 +33,11 @@ export class CompareLegend {
     this.node = h("div", {}, this.keys, this.#reading);
   }
 
-  /** `axes` are those on show; `step` says how many cells a side one point stands for. */
-  set(theme: Theme, names: [string, string], axes: [Axis, Axis], step: number): void {
+  /** `axes` are those on show; `step` says how many cells a side one point stands for, `part` what is in sight. */
+  set(theme: Theme, names: [string, string], axes: [Axis, Axis], step: number, part: string): void {
     const [one, other] = names.map((name) => shorten(name, 24));
     const reduced = step > 1 ? ` Each point is the largest of ${step}×${step} cells.` : "";
-    say(this.#reading, `A row is the reading position, a column is what it looks at. Orange: less in ${other} than in ${one}; blue: more.${reduced}`);
+    say(this.#reading, `A row is the reading position, a column is what it looks at. Orange: less in ${other} than in ${one}; blue: more.${reduced}${part}`);
     const lacking = axes.some(({ leftOnly, rightOnly }) => leftOnly.length + rightOnly.length > 0);
     this.#states[4]!.node.hidden = !lacking;
     if (theme === this.#theme) return;

@@ -4,6 +4,7 @@ import type { AnyModel } from "@anywidget/types";
 import { GAP, Matrix, missingOf, place, type Sheet } from "./comparefigure.ts";
 import { CompareLegend } from "./comparelegend.ts";
 import { axesOf, type Cell, cellsOf, type CompareModel, goTo, headOf, nameOf, perform, type State, type Three, TRAITS } from "./comparemodel.ts";
+import { ComparePan } from "./comparepan.ts";
 import { BETWEEN, compareShowing } from "./compareshowing.ts";
 import { CompareSource } from "./comparesource.ts";
 import { compareTable } from "./comparetable.ts";
@@ -40,6 +41,7 @@ export class CompareView {
   readonly #rowList: Ranking;
   readonly #largestList: Ranking;
   readonly #legend = new CompareLegend();
+  readonly #pan: ComparePan;
   #theme: Theme | null = null;
   #hover = NOWHERE;
   #shownRow = 0;
@@ -63,6 +65,7 @@ export class CompareView {
     this.#find.node.dataset["needs"] = "kernel";
     this.#rowList = new Ranking(signal, (index) => this.#pickKey(index));
     this.#largestList = new Ranking(signal, (index) => this.#pickCell(index));
+    this.#pan = new ComparePan(this.#matrices, this.#shell.figure, signal, () => this.#redraw.soon());
     this.#build(signal);
     const { root } = this.#shell;
     this.#redraw = new Redraw(model, TRAITS, [root, this.#matrices[0].canvas], signal, () => this.#update(), () => {
@@ -120,6 +123,7 @@ export class CompareView {
     this.#shownRow = (state.locked ? null : this.#hover.row) ?? state.query ?? rows.labels.length - 1;
     const row = this.#exact(state, three);
     this.#differing = row ? rankDifferences(row.three, row.index) : [];
+    this.#pan.fit(rows, columns, state.query, state.key);
     this.#draw(three, state, this.#theme);
     this.#layer.set(state.layer, spec.blocks.length, String(state.layer));
     this.#head.set(state.head, block.heads, String(state.head));
@@ -128,7 +132,7 @@ export class CompareView {
     this.#mean.node.hidden = block.heads < 2;
     this.#showWords(state, row);
     this.#showLists(state, columns.labels, this.#theme);
-    this.#legend.set(this.#theme, spec.names, [rows, columns], this.#matrices[2].step);
+    this.#legend.set(this.#theme, spec.names, [rows, columns], this.#matrices[2].step, this.#pan.words(rows, columns));
     if (!this.#shell.tableBox.hidden && three !== this.#tabled) {
       this.#tabled = three;
       this.#shell.tableBox.replaceChildren(...(three ? [compareTable(nameOf(state), three, rows, columns, spec.names)] : []));
@@ -172,7 +176,7 @@ export class CompareView {
     const heads = [three?.left, three?.right, three?.difference];
     this.#matrices.forEach((matrix, i) => {
       const labelled = i === 0 || !beside;
-      const layout = place(each + (labelled ? rowLabel + GAP : 2), rows.labels.length, columns.labels.length, labelled ? rowLabel : 0, columnLabel, ratio);
+      const layout = place(each + (labelled ? rowLabel + GAP : 2), this.#pan.window, labelled ? rowLabel : 0, columnLabel, ratio);
       const sheet: Sheet = {
         head: heads[i] ?? null,
         step: three?.step ?? 1,
@@ -279,6 +283,7 @@ export class CompareView {
   #click(event: MouseEvent, matrix: Matrix): void {
     const { row, column } = matrix.hit(event);
     this.#shell.figure.focus({ preventScroll: true });
+    if (this.#pan.moved) return;
     const state = this.#state;
     if (row !== null) this.#set(click(state, row, column));
     else if (column !== null && state.locked && state.query !== null) this.#set(click(state, state.query, column));
@@ -295,6 +300,8 @@ export class CompareView {
     const onButton = target instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter");
     if (!wish || onButton || wish.do === "play") return;
     event.preventDefault();
+    const { query, key } = this.#state;
+    if (this.#pan.act(wish, query, key)) return;
     this.#set(perform(wish, this.#source.spec, this.#state, { row: this.#shownRow, key: this.#differing[0]?.key ?? 0 }));
   }
 }

@@ -11,7 +11,7 @@ import { type Head, MASKED, NOT_CAPTURED, VALUE } from "./wire.ts";
 /** Which keys do what. */
 export const HELP =
   "Two traces and their difference. Left and right arrow keys step heads, up and down layers; Home and End go to the first and last head; " +
-  "with Shift they move the row and the column that are read; Enter locks the row, Escape unlocks it.";
+  "with Shift they move the row and the column that are read; Enter locks the row, Escape unlocks it; plus and minus zoom, 0 shows all.";
 
 export interface Differing {
   key: number;

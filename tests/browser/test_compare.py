@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,3 +206,59 @@ def test_small_and_odd_matrices_are_shown(open_panel: Open, weights: list[list[f
     matrix = np.array(weights, np.float32)
     panel = open_panel(ComparePanel(matrix, matrix[::-1]))
     expect(panel.locator(".attn-say")).to_contain_text("difference")
+
+
+def long_pair(count: int = 60) -> list[AttentionTrace]:
+    """Many tokens, and of the second text one that the first lacks."""
+    tokens = tuple(f"w{i}" for i in range(count))
+    return [causal_trace(1, 2, words, seed) for seed, words in ((1, tokens), (2, (*tokens[:30], "more", *tokens[30:])))]
+
+
+def test_all_three_are_zoomed_together_and_show_their_cells(open_panel: Open, watched: Any) -> None:
+    left, right = long_pair()
+    panel = open_panel(ComparePanel(left, right, query=45, key=40))
+    read = panel.locator(".attn-reading")
+    expect(read).not_to_contain_text("Rows ")
+    panel.locator(".attn-figure").focus()
+    for _ in range(3):
+        watched.page.keyboard.press("+")
+    expect(read).to_contain_text("Rows 32 to 49, columns 28 to 45 of 61 by 61; 0 shows all.")
+    # In places without the word that only the second text has, a token later is the same one.
+    one = np.insert(np.insert(left.weights(0, 0), 30, 0, 0), 30, 0, 1)[32:50, 28:46]
+    other = right.weights(0, 0)[32:50, 28:46]
+    places = np.array([(row, column) for row, column in np.argwhere(one > 0) if column != 2])
+    for cells, colours, values, low in [
+        (sheets(panel)[0], palette("light"), one, 0),
+        (sheets(panel)[1], palette("light"), other, 0),
+        (sheets(panel)[2], palette("light", "diverging"), other - one, -1),
+    ]:
+        assert_shows(cells, colours, values, places[::5], low)
+    sheets(panel)[2].click(3, 5)
+    expect(panel.locator(".attn-say")).to_contain_text("‘w34’ at ‘w32’")
+    watched.page.keyboard.press("0")
+    expect(read).not_to_contain_text("Rows ")
+
+
+def test_wheel_and_drag_move_what_is_in_sight(open_panel: Open, watched: Any) -> None:
+    panel = open_panel(ComparePanel(*long_pair(), query=10, key=10))
+    read, page = panel.locator(".attn-reading"), watched.page
+    sheets(panel)[1].hover(20, 20)
+    page.keyboard.down("Control")
+    for _ in range(4):
+        page.mouse.wheel(0, -100)
+    page.keyboard.up("Control")
+    expect(read).to_contain_text("of 61 by 61")
+    before = read.inner_text()
+    cells = sheets(panel)[2]
+    cells.hover(10, 10)
+    page.mouse.down()
+    box = cells.canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + cells.x + 7.5 * cells.wide, box["y"] + cells.y + 6.5 * cells.high, steps=4)
+    page.mouse.up()
+    expect(read).not_to_have_text(before)
+    rows = [int(re.findall(r"Rows (\d+)", text)[0]) for text in (before, read.inner_text())]
+    columns = [int(re.findall(r"columns (\d+)", text)[0]) for text in (before, read.inner_text())]
+    assert (rows[1] - rows[0], columns[1] - columns[0]) == (4, 3)
+    page.mouse.move(0, 0)
+    expect(panel.locator(".attn-say")).to_contain_text("‘w10’ at ‘w10’")  # a drag is no click
