@@ -25,8 +25,7 @@ export class ComparePan {
       },
       place,
     };
-    // Of a figure this is all that is asked.
-    this.#pan = new Pan(figure as Figure, box, signal, changed);
+    this.#pan = new Pan(figure, box, signal, changed);
   }
 
   get window(): Window {

@@ -34,7 +34,10 @@ function staticModel(traits: Traits): AnyModel {
 }
 
 function fromBase64(text: string): DataView {
-  return new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+  const binary = atob(text);
+  const data = new Uint8Array(binary.length); // filled in a loop: Uint8Array.from takes ten times as long
+  for (let i = 0; i < data.length; i++) data[i] = binary.charCodeAt(i);
+  return new DataView(data.buffer);
 }
 
 function read(id: string): string {

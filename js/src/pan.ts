@@ -9,12 +9,12 @@ export class Pan {
   window: Window = { row: 0, column: 0, rows: 1, columns: 1 };
   /** Whether the pointer moved the picture since it was pressed: then its click is none. */
   moved = false;
-  #figure: Figure;
+  #figure: Pick<Figure, "layout" | "place">;
   #changed: () => void;
   #size = { rows: 0, columns: 0, last: -1 };
   #grip: { x: number; y: number; window: Window } | null = null;
 
-  constructor(figure: Figure, box: HTMLElement, signal: AbortSignal, changed: () => void) {
+  constructor(figure: Pick<Figure, "layout" | "place">, box: HTMLElement, signal: AbortSignal, changed: () => void) {
     this.#figure = figure;
     this.#changed = changed;
     box.addEventListener("wheel", (event) => this.#wheel(event), { signal, passive: false });
