@@ -50,9 +50,9 @@ class Post:
             self._receive(content)
 
     def send(self, content: Any, buffers: Any = None) -> None:
+        self._send(content, buffers)
         if "id" in content:
             self.answered.append(content["id"])
-        self._send(content, buffers)
 
     def release(self) -> None:
         self.holding = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -42,7 +43,17 @@ def notebook(
 
 
 def execute(page: Page, source: str) -> str:
-    """Run code in the notebook's kernel without a cell, and return what it printed."""
+    """Run code in the notebook's kernel without a cell, and return what it printed.
+
+    It does not wait for what panels were asked before: JupyterLab has a thread of the kernel (a subshell) for that.
+    """
     status, printed = page.evaluate(EXECUTE, source)
     assert status == "ok", printed
     return str(printed)
+
+
+def until_printed(page: Page, source: str, printed: str) -> None:
+    """Ask the kernel until it says so."""
+    end = time.monotonic() + 20
+    while (found := execute(page, source)) != printed:
+        assert time.monotonic() < end, f"{found!r} instead of {printed!r}"

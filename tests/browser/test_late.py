@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.late_panels import LONG
-from tests.browser.live import execute, notebook
+from tests.browser.live import execute, notebook, until_printed
 from tests.browser.notebooks import run_new_cell
 from tests.panel_traces import causal_trace
 
@@ -33,7 +32,7 @@ def notebook_page(lab: Any, browser: Any, watch: Any) -> Iterator[Any]:
 def page(notebook_page: Any) -> Iterator[Page]:
     """The notebook's page; after each test its kernel has answered every request once, and nothing went wrong."""
     yield notebook_page.page
-    assert execute(notebook_page.page, "print(post.settled or (post.asked, post.answered))") == "True"
+    until_printed(notebook_page.page, "print(post.settled)", "True")
     assert notebook_page.errors == []
     assert notebook_page.refused == []
 
@@ -53,13 +52,6 @@ def switch_off(panel: Locator, name: str) -> None:
 def step(panel: Locator, key: str, to: str) -> None:
     panel.locator(".attn-figure").press(key)
     expect(panel.locator(".attn-name")).to_have_text(to)
-
-
-def until_printed(page: Page, source: str, printed: str) -> None:
-    """Ask the kernel until it says so: while it was busy, traits were kept back by the page."""
-    end = time.monotonic() + 15
-    while (found := execute(page, source)) != printed:
-        assert time.monotonic() < end, found
 
 
 def said_since(panel: Locator) -> list[str]:
@@ -125,7 +117,7 @@ def test_the_view_is_gone_before_the_answer_comes(page: Page) -> None:
     switch_off(panel, "L0H0")
     page.evaluate("window.jupyterapp.commands.execute('notebook:clear-cell-output')")
     expect(output.locator("section.attn")).to_have_count(0)
-    assert execute(page, "print(panel.ablated, len(post.answered))") == "True 1"
+    until_printed(page, "print(panel.ablated, len(post.answered))", "True 1")
     again = run_new_cell(page, "panel").locator("section.attn").first
     expect(again.locator(".attn-say")).to_contain_text("without L0H0: ")
     step(again, "ArrowRight", "L0H1")
@@ -154,7 +146,7 @@ def test_the_panel_is_closed_before_the_answer_comes(page: Page) -> None:
     panel = show(page, "Switch(slow=['L0H0'])")
     execute(page, "import threading\nthreading.Timer(1.5, panel.close).start()")
     switch_off(panel, "L0H0")
-    assert execute(page, "print(panel.comm, len(post.answered))") == "None 1"
+    until_printed(page, "print(panel.comm, len(post.answered))", "None 1")
     expect(panel).to_have_count(0)
     again = run_new_cell(page, "panel").locator("section.attn").first
     expect(again.locator(".attn-say")).to_contain_text("looks at")
@@ -170,7 +162,7 @@ def test_of_answers_out_of_order_the_one_on_show_is_shown(page: Page) -> None:
     step(panel, "End", "L0H3")
     step(panel, "ArrowDown", "L1H3")
     expect(panel.locator(".attn-say")).to_have_text("waiting for the kernel…")
-    assert int(execute(page, "print(len(post.held))")) >= 2
+    until_printed(page, "print(len(post.held))", "2")
     remember(panel)
     execute(page, "post.release()")
     weights = trace.weights(1, 3)[299]

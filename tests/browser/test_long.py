@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from attn_widgets.trace import AttentionTrace
-from tests.browser.live import execute, notebook
+from tests.browser.live import execute, notebook, until_printed
 from tests.browser.long_traces import long_trace
 from tests.browser.notebooks import run_new_cell
 from tests.browser.pixels import MASKED, compare, shown
@@ -20,6 +20,7 @@ from tests.browser.pixels import MASKED, compare, shown
 TOKENS, LAYERS, HEADS = 4096, 6, 2
 FIRST = f"""
 from attn_widgets import AttentionTrace, Explorer, HeadPanel
+from tests.browser.late_panels import Post
 from tests.browser.long_traces import long_trace
 trace = long_trace({TOKENS}, {LAYERS}, {HEADS})
 """
@@ -136,19 +137,22 @@ def layers_done(words: str) -> int:
 
 
 def test_thumbnails_can_be_stopped_and_go_on(opened: Any) -> None:
-    again = run_new_cell(opened.page, "again = Explorer(trace)\nagain").locator(".attn-explorer")
+    again = run_new_cell(opened.page, "again = Explorer(trace)\npost = Post(again)\nagain").locator(".attn-explorer")
     count, progress = again.locator(".attn-grid-count"), again.locator(".attn-grid-progress")
     again.locator("section.attn").nth(1).scroll_into_view_if_needed()
     expect(count).to_have_text(re.compile("^layer [23] of 6"), timeout=20_000)
     again.get_by_role("button", name="Stop").click()
     expect(count).to_have_text(re.compile("^stopped, [123] of 6 layers"))
-    ready = "print(len(again._overview.ready()[0]))"
-    before = execute(opened.page, ready)
-    assert [execute(opened.page, ready) for _ in range(5)] == [before] * 5
-    assert int(before) < LAYERS
+    until_printed(opened.page, "print(post.settled)", "True")  # what was under way has come
+    state = "print(len(again._overview.ready()[0]), len(post.asked))"
+    before = execute(opened.page, state)
+    done = int(before.split()[0])
+    expect(count).to_have_text(f"stopped, {done} of 6 layers")
+    assert done < LAYERS
+    assert [execute(opened.page, state) for _ in range(5)] == [before] * 5
     again.get_by_role("button", name="Continue").click()
     expect(progress).to_be_hidden(timeout=60_000)
-    assert execute(opened.page, ready) == "6"
+    until_printed(opened.page, "print(len(again._overview.ready()[0]), post.settled)", "6 True")
 
 
 def test_nothing_went_wrong(opened: Any) -> None:
