@@ -48,11 +48,11 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 def test_an_answer_is_what_beam_search_finds(run: Run) -> None:
     source = "4 July 1976"
     ids = torch.from_numpy(run.tokenizer.encode(source)).long()[None]
-    for beams in (1, 3):
-        told = run.generate(source, beams=beams, length_penalty=0.6)
+    for beams, alpha in ((1, 0.0), (3, 0.6)):
+        told = run.generate(source, beams=beams, length_penalty=alpha)
         (found,) = translate(
             run.model, ids, torch.tensor([ids.shape[1]]), end_id=run.tokenizer.end_id, max_new_tokens=32, beams=beams,
-            length_penalty=0.6,
+            length_penalty=alpha,
         )  # fmt: skip
         assert told.ids == found.ids
         assert str(told) == f"{source} → {told.text}"

@@ -101,7 +101,7 @@ def test_options_that_cannot_be_start_nothing(options: dict[str, Any], message: 
 
 def test_a_diverging_run_is_kept_as_it_was() -> None:
     with pytest.raises(AttnError, match="is not finite in step"):
-        quick(name="wild", learning_rate=1e30, embedding_rate=1e30, optimizer="adamw", warmup=0, clip=0.0, steps=20)
+        quick(name="wild", learning_rate=1e30, optimizer="adamw", warmup=0, clip=0.0, steps=20)
     run = api.last_run()
     assert run.name == "wild"
     assert len(run.history.train) < 20

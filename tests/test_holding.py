@@ -175,7 +175,7 @@ def test_killed_while_it_overwrites(somewhere: Path) -> None:
 
 
 WILD: dict[str, Any] = {
-    "learning_rate": 1e30, "embedding_rate": 1e30, "optimizer": "adamw", "warmup": 0, "clip": 0.0, "steps": 20,
+    "learning_rate": 1e30, "optimizer": "adamw", "warmup": 0, "clip": 0.0, "steps": 20,
 }  # fmt: skip
 
 

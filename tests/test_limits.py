@@ -37,7 +37,8 @@ def made(folder: str, options: dict[str, Any]) -> Run:
     if (Path(folder) / name).exists():
         return Run.load(name, folder)
     pairs = options.get("model") in ("seq2seq", "encoder_decoder", "convseq2seq")
-    wanted = {**TINY, **options, "context": CONTEXT, "moments": 0, "show": False, "runs": folder, "name": name}
+    shape = {"context": CONTEXT} if options.get("model") == "ngram" else {**TINY, "context": CONTEXT}
+    wanted = {**shape, **options, "moments": 0, "show": False, "runs": folder, "name": name}
     return api.train("dates", **wanted) if pairs else api.train(text=LONG, tokenizer="word", **wanted)
 
 

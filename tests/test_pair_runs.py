@@ -73,8 +73,8 @@ def test_options_of_sampling_are_refused(dates: Run) -> None:
     with pytest.raises(ConfigError) as caught:
         dates.generate("4 July 1976", repetition_penalty=1.5)
     assert str(caught.value) == (
-        "--repetition-penalty 1.5 does not work with --model convseq2seq, which writes the likeliest answer; "
-        "try --beams 4 or nothing"
+        "--repetition-penalty 1.5 does not work with --model convseq2seq, which writes the likeliest answer "
+        "(it does with transformer, recurrent, ngram); try --beams 4 or nothing"
     )
     with pytest.raises(ConfigError, match=r"^--greedy and --beams 4 exclude each other; give one of them$"):
         dates.generate("4 July 1976", greedy=True, beams=4)

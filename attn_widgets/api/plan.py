@@ -11,6 +11,7 @@ from attn_widgets.api.heavy import load_torch
 from attn_widgets.api.resuming import CHANGEABLE, changed, check_goes_on
 from attn_widgets.api.source import Source, read_source
 from attn_widgets.api.store import existing, place, to_resume
+from attn_widgets.api.together import check_read
 from attn_widgets.config import READS_PAIRS, WIDER, ModelConfig, StoreConfig, TrainConfig, flag_name
 from attn_widgets.errors import ConfigError, CorpusError
 from attn_widgets.flags import build, read_grid
@@ -92,6 +93,7 @@ def plan_resumed(source: Source, text: Any, store: StoreConfig, given: Mapping[s
                 f"{flag_name(name)} {value} cannot be: run {run.name!r} has {flag_name(name)} {recorded[name]}, "
                 "and with --resume only --steps, --minutes and --patience can change"
             )
+    check_read([{"model": run.model_config.model, **{name: given[name] for name in CHANGEABLE if name in given}}])
     config = changed(run.train_config, given)
     check_goes_on(run, config)
     if source is None and text is None:

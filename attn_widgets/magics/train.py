@@ -25,16 +25,19 @@ def run(call: Call) -> Run:
 def _options(call: Call) -> dict[str, Any]:
     """Give way to the line, where a default of the session cannot stand beside it.
 
-    A resumed run is found as usual and keeps its recorded options, and of ``--steps`` and ``--minutes`` there can
-    be one.
+    A resumed run is found as usual and keeps its recorded options, of ``--steps`` and ``--minutes`` there can
+    be one, and a model is not given what it does not read.
     """
+    from attn_widgets.api.together import unread
+
     defaults = dict(call.defaults)
     if call.given.get("resume"):
         defaults = {name: value for name, value in defaults.items() if name in ("name", "runs")}
     for given, other in (("steps", "minutes"), ("minutes", "steps"), ("overwrite", "resume")):
         if given in call.given:
             defaults.pop(other, None)
-    return {**defaults, **call.given}
+    idle = set() if "search" in call.given else unread({**defaults, **call.given})
+    return {**{name: value for name, value in defaults.items() if name not in idle}, **call.given}
 
 
 def _text_in_memory(call: Call) -> Any:

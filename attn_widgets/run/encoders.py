@@ -12,25 +12,19 @@ from torch import Tensor
 
 from attn_widgets.capture import Ablation, capture_trace, class_trace, compare_ablation, model_hash
 from attn_widgets.capture.reading import read_text
-from attn_widgets.config import GenerateConfig, flag_name
+from attn_widgets.config import GenerateConfig
 from attn_widgets.errors import ConfigError
 from attn_widgets.generation.decode import Decoded, ablated_heads
 from attn_widgets.generation.recording import Choices
 from attn_widgets.generation.result import Generation
 from attn_widgets.generation.stopping import split_text
 from attn_widgets.models import Classifier, Encoder, EncoderModel
-from attn_widgets.run.given import asked_for
 from attn_widgets.run.sources import fitted, with_start
 from attn_widgets.text.encoder_corpus import MASK, WRITTEN, masked_ids
 from attn_widgets.text.tasks import SEPARATOR
 from attn_widgets.text.tokenizers import Tokenizer
 from attn_widgets.trace import AttentionTrace
 from attn_widgets.trace.blocks import Meta
-
-REFUSED = (
-    "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "minutes", "ignore_end", "beams",
-    "length_penalty",
-)  # fmt: skip
 
 
 class TextReader:
@@ -115,12 +109,8 @@ def write_read(
     Raises
     ------
     ConfigError
-        For an option that encoders do not have, a text without a hidden token to fill in, or without any token.
+        For a text without a hidden token to fill in, or without any token.
     """
-    for name, value in asked_for(config, REFUSED):
-        raise ConfigError(
-            f"{flag_name(name)} {value} does not work with --model encoder, which tells the likeliest; leave it out"
-        )
     began = time.perf_counter()
     ids, cut = reader.ids(text)
     rows = np.zeros(1, np.int64) if isinstance(reader.model, Classifier) else _hidden(reader, text, ids)

@@ -11,21 +11,17 @@ from torch import Tensor
 
 from attn_widgets.capture import Pair, model_hash, pair_trace
 from attn_widgets.capture.reading import device_of, evaluating
-from attn_widgets.config import GenerateConfig, flag_name
-from attn_widgets.errors import ConfigError
+from attn_widgets.config import GenerateConfig
 from attn_widgets.generation.beam import translate
 from attn_widgets.generation.decode import Decoded, ablated_heads
 from attn_widgets.generation.recording import Choices
 from attn_widgets.generation.result import Generation
 from attn_widgets.models import PairModel
-from attn_widgets.run.given import asked_for
 from attn_widgets.run.sources import fitted
 from attn_widgets.text.tasks import SEPARATOR
 from attn_widgets.text.tokenizers import Tokenizer
 from attn_widgets.trace import AttentionTrace
 from attn_widgets.trace.blocks import Meta
-
-REFUSED = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "minutes", "ignore_end")
 
 
 def write_answer(
@@ -44,13 +40,8 @@ def write_answer(
     Raises
     ------
     ConfigError
-        For an option that these models do not have, or a source without tokens.
+        For a source without tokens.
     """
-    for name, value in asked_for(config, REFUSED):
-        raise ConfigError(
-            f"{flag_name(name)} {value} does not work with --model {model.config.model}, which writes the likeliest "
-            "answer; try --beams 4 or nothing"
-        )
     began, end = time.perf_counter(), _end(tokenizer)
     (ids, cut), heads = source_ids(model, tokenizer, source), ablated_heads(config.ablate)
     with evaluating(model):

@@ -22,7 +22,7 @@ from attn_widgets.models import make_model
 from attn_widgets.run.encoders import TextReader, write_read
 from attn_widgets.run.facts import facts
 from attn_widgets.run.files import CorpusNote, Description, find_run, read_description, read_history, write_description
-from attn_widgets.run.given import as_texts, options_of
+from attn_widgets.run.given import as_texts, check_given, options_of
 from attn_widgets.run.moments import read_moments
 from attn_widgets.run.pairs import answered, write_answer
 from attn_widgets.run.scores import kept_skills, missing_score, missing_skills, task_score
@@ -128,7 +128,9 @@ class Run:
         GenerationInterrupted
             When interrupted; its ``generation`` is what there is.
         """
-        config, text = options_of(given), self.corpus.prompt if prompt is None else prompt
+        config = options_of(given)
+        check_given(given, self.model_config.model)
+        text = self.corpus.prompt if prompt is None else prompt
         if not isinstance(text, str):
             raise ConfigError(f"the prompt must be text; given {type(text).__name__}")
         write, text = self._writer(text)
@@ -234,6 +236,8 @@ class Run:
 
     def __repr__(self) -> str:
         config = self.model_config
+        if config.model == "ngram":
+            return f"Run({self.name!r}, model='ngram', order={config.order})"
         shape = f"layers={config.layers}, heads={config.heads}, dim={config.dim}, context={config.context}"
         return f"Run({self.name!r}, {shape})"
 

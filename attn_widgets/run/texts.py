@@ -9,7 +9,6 @@ import numpy as np
 
 from attn_widgets.capture import capture_trace, model_hash
 from attn_widgets.config import GenerateConfig
-from attn_widgets.errors import ConfigError
 from attn_widgets.generation.decode import ablated_heads, generate_tokens
 from attn_widgets.generation.result import Generation, GenerationInterrupted, joins
 from attn_widgets.text.tokenizers import Tokenizer
@@ -33,15 +32,10 @@ def write_on(
     Raises
     ------
     ConfigError
-        For an option that these models do not have, or an empty prompt without a start token.
+        For an empty prompt without a start token.
     GenerationInterrupted
         When interrupted; its ``generation`` is what there is.
     """
-    if config.beams > 1 or config.length_penalty:
-        raise ConfigError(
-            f"--beams {config.beams} and --length-penalty {config.length_penalty:g} are for models that read "
-            f"pairs; --model {model.config.model} samples: try --top-k or --temperature"
-        )
     decoded = generate_tokens(
         model, tokenizer.encode_prompt(prompt).tolist(), config, end_id=tokenizer.end_id, decode=tokenizer.decode,
         joins=joins(tokenizer, prompt), on_text=on_text, trace=trace,
