@@ -183,6 +183,12 @@ def test_the_static_picture_shows_what_the_lens_shows() -> None:
     assert "Of each row the 2 strongest are shown." in drawing
 
 
+@pytest.mark.parametrize(("value", "said"), [("score", "score"), ("log", "logarithm of the weight")])
+def test_the_static_table_names_what_its_numbers_are(value: str, said: str) -> None:
+    html = HeadPanel(long_trace(tokens=6), value=value).snapshot()
+    assert f"<th>looks most at</th><th>{said}</th>" in html
+
+
 def test_scores_of_a_mean_leave_the_static_picture_of_the_mean() -> None:
     assert "L0 mean as a table" in HeadPanel(causal_trace(), mean=True, value="score").snapshot()
 

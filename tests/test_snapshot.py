@@ -136,3 +136,11 @@ def test_a_row_that_sees_nothing_is_said_to() -> None:
     record = WeightsRecord(np.zeros((1, 2, 2), np.float32), np.array([[[False, False], [True, True]]]))
     trace = AttentionTrace([Block("encoder", 0, ("a", "b"), ("a", "b"), record)])
     assert "a nothing" in " ".join(Outline(heads_html(trace, 0, 0, "attn-0a")).text)
+
+
+def test_a_row_of_masked_cells_and_nan_looks_at_no_number() -> None:
+    weights = np.array([[0, np.nan], [np.nan, 0.5]], np.float32)
+    trace = AttentionTrace.from_arrays(weights, ["a", "b"], mask=np.array([[False, True], [True, True]]))
+    text = " ".join(Outline(heads_html(trace, 0, 0, "attn-0a")).text)
+    assert "a not a number" in text
+    assert "b b 0.5" in text

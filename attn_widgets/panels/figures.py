@@ -47,6 +47,8 @@ class Matrix:
     factor: int = 1
     """Rows and columns behind each weight, which is then the maximum of as many cells along each side."""
     notes: Sequence[str] = ()
+    value: str = "weight"
+    """What the numbers are, in a word."""
 
 
 def head_matrix(trace: AttentionTrace, layer: int, head: int | None, title: str = "") -> Matrix:

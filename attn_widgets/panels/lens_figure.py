@@ -10,6 +10,9 @@ from attn_widgets.panels import figures, tiles
 from attn_widgets.panels.lens import Axis, Cells, Lens, Matrix
 from attn_widgets.trace import VALUE, Predictions
 
+NAMES = {"weight": "weight", "score": "score", "log": "logarithm of the weight"}
+"""What a lens's values are called."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -64,6 +67,7 @@ def shown(matrix: Matrix, reading: Reading) -> figures.Matrix:
         high=scale.high,
         factor=factor,
         notes=_notes(lens, reading),
+        value=NAMES[lens.value],
     )
     if reading.by_weight and factor == 1 and weights.size:
         seen = _sorted(seen, _place(matrix.rows, reading.row) - first)
@@ -76,7 +80,14 @@ def first_rows(matrix: Matrix, reading: Reading, count: int) -> figures.Matrix:
     rows = slice(first, min(first + count, matrix.shape[0]))
     predicted = _predicted(reading.predictions, matrix.rows, first)
     cells = matrix.cells(rows, slice(0, matrix.shape[1]))
-    return figures.Matrix(matrix.rows.tokens[rows], matrix.columns.tokens, *cells, reading.name, predictions=predicted)
+    return figures.Matrix(
+        matrix.rows.tokens[rows],
+        matrix.columns.tokens,
+        *cells,
+        reading.name,
+        predictions=predicted,
+        value=NAMES[matrix.lens.value],
+    )
 
 
 def _first(matrix: Matrix, reading: Reading) -> int:

@@ -75,7 +75,7 @@ def _thumbnails(trace: AttentionTrace, current: tuple[int, int | None]) -> tuple
 
 def _table(matrix: Matrix, rows: int) -> str:
     """List what each of the first rows looks at most, folded away."""
-    head = "<tr><th>row</th><th>looks most at</th><th>weight</th>"
+    head = f"<tr><th>row</th><th>looks most at</th><th>{matrix.value}</th>"
     head += "<th>predicts</th><th></th>" if matrix.predictions else ""
     lines = [_line(matrix, row) for row in range(min(len(matrix.weights), MOST_LINES))]
     left = rows - len(lines)
@@ -88,13 +88,13 @@ def _table(matrix: Matrix, rows: int) -> str:
 
 def _line(matrix: Matrix, row: int) -> str:
     cells = [shorten(visible(matrix.rows[row]), 40)]
-    known = matrix.states[row] == VALUE
-    seen = np.where(known, matrix.weights[row], -np.inf)
-    if known.any() and not np.isnan(seen).all():
-        top = int(np.nanargmax(seen))
+    known = np.flatnonzero(matrix.states[row] == VALUE)
+    numbers = known[~np.isnan(matrix.weights[row, known])]
+    if len(numbers):
+        top = int(numbers[np.argmax(matrix.weights[row, numbers])])
         cells += [shorten(visible(matrix.columns[top]), 40), f"{matrix.weights[row, top]:.4g}"]
     else:
-        cells += ["nothing", ""]
+        cells += ["not a number" if len(known) else "nothing", ""]
     if matrix.predictions is not None:
         probability = matrix.predictions.probabilities[row]
         known_next = bool(np.isfinite(probability))
