@@ -44,7 +44,8 @@ export class Looks {
   #axes = new Map<string, [string[], ShownAxis]>();
   #made = new Map<string, { base: Head; head: Head }>();
   #tiled = new Map<string, Head & { tiles: Tiles }>();
-  #asked = new Set<string>();
+  /** What was asked for a moment ago, and why it is not here; '' while it is on its way. */
+  #asked = new Map<string, string>();
   /** Matrices on show, those in tiles and the names of others: what comes of any else is no cause to draw, or to complain. */
   #shown = new Set<Head | string>();
 
@@ -68,6 +69,7 @@ export class Looks {
     const base = refused ? null : this.#base(state, axes, heads);
     if (base?.tiles instanceof Tiles) {
       this.#shown.add(base);
+      if (base.tiles.refusal) this.#failed(base.tiles.refusal); // said to nobody if it was asked for ahead
       if (this.#source.spec.live) base.tiles.prefetch(this.#row(state, axes));
     }
     if (!base || base.tiles) return { head: base, rows, columns };
@@ -121,10 +123,13 @@ export class Looks {
     const one = heads.length === 1 && value === "weight" ? heads[0] : undefined;
     const key = JSON.stringify([moment, heads, how, value]);
     this.#shown.add(key);
-    if (this.#asked.has(key)) return null;
-    this.#asked.add(key);
+    const asked = this.#asked.get(key);
+    if (asked) this.#failed(asked); // the panel may have been elsewhere when the error came
+    if (asked !== undefined) return null;
+    this.#asked.set(key, "");
     const wait = one ? this.#source.get(moment, ...one) : this.#source.matrix(moment, heads, how, value);
     const failed = (error: Error): void => {
+      this.#asked.set(key, error.message);
       if (this.#shown.has(key)) this.#failed(error.message);
     };
     wait.then(this.#came, failed).finally(() => setTimeout(() => this.#asked.delete(key), 1000));

@@ -58,7 +58,8 @@ export class Tiles {
   #painted = new Map<string, Tile>();
   #paintedFor: Theme | null = null;
   #flying = new Set<string>();
-  #refused = new Set<string>();
+  /** What was refused a moment ago, and why. */
+  #refused = new Map<string, string>();
 
   constructor(queries: number, keys: number, ask: Ask, came: () => void, failed: (reason: string) => void) {
     this.queries = queries;
@@ -71,6 +72,11 @@ export class Tiles {
   /** Whether the overview and a row are here: neighbours are not asked for before. */
   has(row: number): boolean {
     return this.#codes.has(this.#overview().key) && this.#rows.has(row);
+  }
+
+  /** Why something is not here and is not asked for just now; '' where nothing was refused. */
+  get refusal(): string {
+    return [...this.#refused.values()].at(-1) ?? "";
   }
 
   /** An exact row; asked for where it is not here. */
@@ -204,7 +210,7 @@ export class Tiles {
     this.#ask(what, more)
       .then(then)
       .catch((error: Error) => {
-        for (const key of keys) this.#refused.add(key);
+        for (const key of keys) this.#refused.set(key, error.message);
         setTimeout(() => keys.forEach((key) => this.#refused.delete(key)), AGAIN);
         this.#failed(error.message);
       })

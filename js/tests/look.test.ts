@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, type Mock, vi } from "vitest";
 import type { Reply } from "../src/link.ts";
-import { refusal } from "../src/look.ts";
+import { Looks, refusal } from "../src/look.ts";
+import type { Source } from "../src/source.ts";
 import type { Axes, State } from "../src/state.ts";
 import { Tiles } from "../src/tiles.ts";
 import { type Head, isKnown } from "../src/wire.ts";
@@ -59,5 +60,44 @@ describe("a row that was refused", () => {
     await vi.advanceTimersByTimeAsync(200);
     tiles.row(0);
     expect(ask).toHaveBeenCalledTimes(2);
+  });
+});
+
+describe("an error that came while the panel was elsewhere", () => {
+  const tokens = Array.from({ length: 600 }, (_, i) => String(i));
+  const plain = { ...state(), moment: 0, layer: 0, head: 1, mean: false, query: 3, how: "mean", hide_special: false, threshold: 0, top: 0 } as State;
+  const reject = (): Promise<never> => Promise.reject(new Error("no room"));
+
+  function looking(size: number): { looks: Looks; failed: Mock; at: (head: number) => void } {
+    const failed = vi.fn();
+    const none = { peek: () => undefined, peekMatrix: () => undefined, picture: () => null, get: reject, askPart: reject };
+    const looks = new Looks({ spec: { live: true }, ...none } as unknown as Source, () => undefined, failed);
+    const own = { ...axes, rows: tokens.slice(0, size), columns: tokens.slice(0, size) } as Axes;
+    const at = (head: number): void => {
+      looks.begin();
+      if (head < 0) looks.prefetch({ ...plain, head: 0 }, own);
+      else looks.at({ ...plain, head }, own);
+    };
+    return { looks, failed, at };
+  }
+  const settle = (): Promise<void> => new Promise((done) => setTimeout(done, 0));
+
+  it("is said when the panel comes to a head that was asked for ahead", async () => {
+    const { failed, at } = looking(600);
+    at(-1);
+    await settle();
+    expect(failed).not.toHaveBeenCalled();
+    at(0);
+    expect(failed).toHaveBeenCalledWith("no room");
+  });
+
+  it("is said when the panel comes back to a head that is sent whole", async () => {
+    const { looks, failed, at } = looking(3);
+    at(0);
+    looks.begin();
+    await settle();
+    expect(failed).not.toHaveBeenCalled();
+    at(0);
+    expect(failed).toHaveBeenCalledWith("no room");
   });
 });
