@@ -46,6 +46,13 @@ class Checked(traitlets.TraitType[Any, Any]):
         return obj.check_trait(self.name, value)
 
 
+QUIET = (
+    "<style>.jp-OutputArea-child:has(+ .jp-OutputArea-child #{}) > .jp-OutputArea-output:not(:has(*))"
+    " {{ display: none; }}</style>"
+)
+"""Hides words without a view above a snapshot: ipywidgets' "Error displaying widget" in a notebook opened anew."""
+
+
 class Panel(anywidget.AnyWidget):
     """A widget that survives saving, refuses nonsense and answers every request."""
 
@@ -130,7 +137,7 @@ class Panel(anywidget.AnyWidget):
         from IPython.display import display
 
         if html := self.snapshot():
-            display({"text/html": html}, raw=True)  # type: ignore[no-untyped-call]
+            display({"text/html": QUIET.format(self._snapshot) + html}, raw=True)  # type: ignore[no-untyped-call]
 
     def snapshot(self) -> str:
         """Write the panel as static HTML, which the live view hides; '' for none."""
