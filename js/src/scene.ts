@@ -55,15 +55,15 @@ export function makeScene(answers: Answers, state: State, axes: Axes, hover: Hit
       },
     },
     row,
-    column: pointed(at, row, hover),
+    column: pointed(at, row, hover, columns.tokens.length),
     locked: state.locked,
   };
   return { picture, rows, columns, at };
 }
 
-/** The column pointed at in this row, or at its label, else the one that was clicked. */
-function pointed({ query, key }: Selection, row: number, hover: Hit): number | null {
-  if (hover.column !== null && (hover.row === row || hover.row === null)) return hover.column;
+/** The column pointed at in this row, or at its label, else the one that was clicked; the pointer may stay where a matrix was wider. */
+function pointed({ query, key }: Selection, row: number, hover: Hit, columns: number): number | null {
+  if (hover.column !== null && hover.column < columns && (hover.row === row || hover.row === null)) return hover.column;
   return query === row ? key : null;
 }
 

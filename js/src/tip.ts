@@ -37,7 +37,8 @@ export class Tip {
     const tokens = [row === null ? null : rows[row], column === null ? null : columns[column]];
     const named = tokens.filter((token) => token != null).map((token) => shorten(token, LONGEST));
     this.#node.hidden = !named.length;
-    const value = head && row !== null && column !== null ? `  ${[cellText(head, row, column), more].filter(Boolean).join(" · ")}` : "";
+    const isCell = named.length === 2; // not where a matrix stepped to is smaller than the one pointed at
+    const value = head && isCell && row !== null && column !== null ? `  ${[cellText(head, row, column), more].filter(Boolean).join(" · ")}` : "";
     say(this.#node, named.join(" → ") + value);
   }
 
