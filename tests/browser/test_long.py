@@ -144,11 +144,12 @@ def test_thumbnails_can_be_stopped_and_go_on(opened: Any) -> None:
     again.get_by_role("button", name="Stop").click()
     expect(count).to_have_text(re.compile("^stopped, [123] of 6 layers"))
     until_printed(opened.page, "print(post.settled)", "True")  # what was under way has come
-    state = "print(len(again._overview.ready()[0]), len(post.asked))"
+    state = "print(len(again._overview.ready()[0]), len(post.asked), post.settled)"
     before = execute(opened.page, state)
     done = int(before.split()[0])
     expect(count).to_have_text(f"stopped, {done} of 6 layers")
     assert done < LAYERS
+    assert before.endswith("True"), "more was asked for"
     assert [execute(opened.page, state) for _ in range(5)] == [before] * 5
     again.get_by_role("button", name="Continue").click()
     expect(progress).to_be_hidden(timeout=60_000)
