@@ -17,6 +17,8 @@ export class Answers {
   #came: () => void;
   #failed: (reason: string) => void;
   #asked = { near: "", found: "", ablation: "" };
+  /** Why what was asked for did not come, as long as it is wanted. */
+  #errors = { found: "", ablation: "" };
   #looks: Looks;
 
   constructor(source: Source, came: () => void, failed: (reason: string) => void) {
@@ -65,11 +67,12 @@ export class Answers {
 
   #followFound({ moment, layer, query, key }: State): void {
     const wanted = query === null || key === null ? "" : [moment, layer, query, key].join();
-    if (wanted === this.#asked.found) return;
+    if (wanted === this.#asked.found) return this.#lament("found");
     this.#asked.found = wanted;
+    this.#errors.found = "";
     this.found = [];
     if (query === null || key === null) return;
-    this.#wait(this.#source.find(moment, query, key, layer), () => this.#asked.found === wanted, (found) => {
+    this.#wait("found", wanted, this.#source.find(moment, query, key, layer), (found) => {
       this.found = found;
     });
   }
@@ -77,25 +80,33 @@ export class Answers {
   #followAblation(state: State): void {
     const name = headName(state.layer, state.head);
     const wanted = state.ablated && canAblate(this.#source.spec, state) ? name : "";
-    if (wanted === this.#asked.ablation) return;
+    if (wanted === this.#asked.ablation) return this.#lament("ablation");
     this.#asked.ablation = wanted;
+    this.#errors.ablation = "";
     this.ablation = null;
     if (!wanted) return;
-    this.#wait(this.#source.ablate(state.layer, state.head), () => this.#asked.ablation === wanted, (result) => {
+    this.#wait("ablation", wanted, this.#source.ablate(state.layer, state.head), (result) => {
       this.ablation = { name, result };
     });
   }
 
+  /** Say again what is still wrong: another row of the same head does not mend it. */
+  #lament(what: "found" | "ablation"): void {
+    if (this.#errors[what]) this.#failed(this.#errors[what]);
+  }
+
   /** Take an answer, or say its error, while it is still `wanted`: the panel may have been stepped on. */
-  #wait<T>(promise: Promise<T>, wanted: () => boolean, then: (value: T) => void): void {
+  #wait<T>(what: "found" | "ablation", wanted: string, promise: Promise<T>, then: (value: T) => void): void {
     promise.then(
       (value) => {
-        if (!wanted()) return;
+        if (this.#asked[what] !== wanted) return;
         then(value);
         this.#came();
       },
       (error: Error) => {
-        if (wanted()) this.#failed(error.message);
+        if (this.#asked[what] !== wanted) return;
+        this.#errors[what] = error.message;
+        this.#failed(error.message);
       },
     );
   }
