@@ -249,6 +249,19 @@ def test_a_path_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(panel._paths._flows) <= 64
 
 
+def test_a_path_is_the_same_from_whichever_of_its_layers_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = causal_trace(3, 4)
+    panel = heavy(monkeypatch, trace)
+    for layer, after in ((0, 0), (2, 1), (1, 2)):  # stepped while the path comes
+        told, _ = ask(panel, layer=layer, query=7, after=after)
+        assert (told["done"], told["layers"]) == (after + 1, [2 - after])
+    counted = []
+    monkeypatch.setattr(Flows, "_mix", lambda self, *which: counted.append(which))
+    for layer in range(3):
+        assert ask(panel, layer=layer, query=7)[0]["done"] == 3
+    assert not counted
+
+
 def test_the_picture_names_tokens_layers_and_shares() -> None:
     trace = causal_trace(3, 4)
     panel = FlowPanel(trace, query="drink", title="</svg>", layer=1)

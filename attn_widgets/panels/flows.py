@@ -67,6 +67,7 @@ class Flows:
 
     def get(self, place: Place) -> Flow:
         """Compute a path, or give the one that is kept."""
+        place = self._named(place)
         found = self._flows.pop(place, None)
         if found is None:
             walk = self._walk(place)
@@ -88,6 +89,7 @@ class Flows:
 
         None may come yet: a large layer takes several stretches, and a path that was let go of begins anew.
         """
+        place = self._named(place)
         if place not in self._flows:
             walk = self._walk(place)
             end = time.monotonic() + STRETCH
@@ -98,6 +100,10 @@ class Flows:
             if not walk.ended:
                 return _part(walk.path, after, walk.layers)
         return self.whole(place, after)
+
+    def _named(self, place: Place) -> Place:
+        """Name a path by the lowest of its layers: whoever steps through them asks for one and the same."""
+        return place._replace(layer=chained(self._frames.traces[place.moment], place.layer)[0])
 
     def _walk(self, place: Place) -> Walk:
         """Give a path under way, or begin it."""
