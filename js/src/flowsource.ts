@@ -141,20 +141,17 @@ export class FlowSource {
 
   #ask(name: string, wanted: Wanted, above: Path | null): void {
     this.#waiting.add(name);
-    this.#link.ask({ ask: "flow", ...wanted, after: above?.done ?? 0 }, `the ${wanted.method} path of token ${wanted.query}`).then(
-      ([reply, buffers]) => {
-        this.#waiting.delete(name);
+    this.#link
+      .ask({ ask: "flow", ...wanted, after: above?.done ?? 0 }, `the ${wanted.method} path of token ${wanted.query}`)
+      .then(([reply, buffers]) => {
         const path = read(reply, buffers, this.#tokens(wanted), above);
         if (path) this.#keep(name, path);
-        this.#came();
-      },
-      (error: Error) => {
+      })
+      .catch((error: Error) => this.#failures.set(name, error.message)) // said where this path is on show
+      .finally(() => {
         this.#waiting.delete(name);
-        this.#failures.set(name, error.message);
-        this.#failed(error.message);
         this.#came();
-      },
-    );
+      });
   }
 
   #keep(name: string, path: Path): void {

@@ -41,8 +41,12 @@ async function answer(low: number, of = model.sent.length - 1): Promise<void> {
   const edges = layers.map(() => 0);
   const content = { id, all: [0, 1, 2], done: layers.length ? 3 - low : after, layers, counts: layers.map(() => 1) };
   model.say(content, layers.length ? [view(shares), view(edges), view(edges), view(edges)] : []);
-  await Promise.resolve();
-  await Promise.resolve();
+  await settled();
+}
+
+/** Let promises that are settled say so. */
+async function settled(): Promise<void> {
+  for (let i = 0; i < 5; i++) await Promise.resolve();
 }
 
 const columns = (path: Path | null): (number | undefined)[] => (path?.shares ?? []).map((shares) => shares[0]);
@@ -117,8 +121,7 @@ test("a closed panel asks no more", async () => {
 test("what is refused is asked again when it is tried again", async () => {
   source.get(FIRST);
   model.say({ id: model.sent[0]?.["id"], error: "query=9 does not exist" });
-  await Promise.resolve();
-  await Promise.resolve();
+  await settled();
   source.get(FIRST);
   expect(failed).toContain("query=9 does not exist");
   expect(model.sent).toHaveLength(1);
@@ -126,4 +129,24 @@ test("what is refused is asked again when it is tried again", async () => {
   source.get(FIRST);
   await answer(0, 1);
   expect(isWhole(source.get(FIRST)!)).toBe(true);
+});
+
+test("a late error is said of its own path, not of the one stepped to", async () => {
+  source.get(FIRST);
+  source.get(OTHER);
+  model.say({ id: model.sent[0]?.["id"], error: "no room" });
+  await settled();
+  source.get(OTHER);
+  expect([failed, came]).toEqual([[], 1]);
+  source.get(FIRST);
+  expect(failed).toEqual(["no room"]);
+});
+
+test("an answer that cannot be read is an error, not asked for again and again", async () => {
+  source.get(FIRST);
+  model.say({ id: model.sent[0]?.["id"], all: [0, 1, 2], layers: [1], counts: [1] }, [view([1])]);
+  await settled();
+  source.get(FIRST);
+  expect(failed).toEqual(["the kernel's answer lacks its path"]);
+  expect([came, model.sent.length]).toEqual([1, 1]);
 });
