@@ -68,7 +68,8 @@ export class Pairs {
     if (!this.spec.live) return;
     for (const wanted of near) {
       const name = nameOf(wanted);
-      if (!this.#kept.has(name) && !this.#waiting.has(name) && !this.#packed(wanted)) this.#ask(name, wanted, state, true);
+      const known = this.#kept.has(name) || this.#waiting.has(name) || this.#failures.has(name);
+      if (!known && !this.#packed(wanted)) this.#ask(name, wanted, state);
     }
   }
 
@@ -84,24 +85,18 @@ export class Pairs {
     return unpack(data, packed, keys, wanted.query, wanted.key, this.spec.vectors.reasons);
   }
 
-  #ask(name: string, wanted: Wanted, state: State, quiet = false): void {
+  #ask(name: string, wanted: Wanted, state: State): void {
     this.#waiting.add(name);
-    const done = (): boolean => this.#waiting.delete(name);
     const keys = axesOf(this.spec, { ...state, ...wanted }).columns.length;
     const what = `${headName(wanted.layer, wanted.head)}, row ${wanted.query},`;
-    this.#link.ask({ ask: "vectors", ...wanted }, what).then(
-      ([reply, buffers]) => {
-        done();
-        this.#keep(name, read(reply, buffers, wanted.query, keys));
+    this.#link
+      .ask({ ask: "vectors", ...wanted }, what)
+      .then(([reply, buffers]) => this.#keep(name, read(reply, buffers, wanted.query, keys)))
+      .catch((error: Error) => this.#failures.set(name, error.message)) // said where this pair is on show
+      .finally(() => {
+        this.#waiting.delete(name);
         this.#came();
-      },
-      (error: Error) => {
-        done();
-        if (quiet) return;
-        this.#failures.set(name, error.message);
-        this.#failed(error.message);
-      },
-    );
+      });
   }
 
   #keep(name: string, pair: Pair): void {
