@@ -41,7 +41,7 @@ export class QueryKeyView {
   readonly #scale = h("span", { class: "attn-scale-bar" });
   #pair: Pair | null = null;
   #order: number[] = [];
-  #tabled: Pair | null = null;
+  #tabled: { pair: Pair; sorted: boolean } | null = null;
   #dim: number | null = null;
   #byWeight = false;
 
@@ -118,6 +118,10 @@ export class QueryKeyView {
     this.#frame.soon();
   }
 
+  get #isSorted(): boolean {
+    return this.#model.get("by_weight") ?? this.#byWeight;
+  }
+
   #row(state: State): number {
     return state.query ?? axesOf(this.#pairs.spec, state).rows.length - 1;
   }
@@ -133,7 +137,7 @@ export class QueryKeyView {
     const pair = this.#pairs.get(wanted, state);
     this.#pair = pair;
     if (pair) {
-      this.#order = order(pair, this.#model.get("by_weight") ?? this.#byWeight);
+      this.#order = order(pair, this.#isSorted);
       this.#draw(pair, axes);
       this.#ahead(wanted, pair, state, axes);
     }
@@ -182,7 +186,7 @@ export class QueryKeyView {
     query.set(row, axes.rows.length, String(row));
     key.set(column, axes.columns.length, String(column));
     this.#frame.show(this.#pairs.spec, state, axes, moment);
-    this.#sorted.set(this.#model.get("by_weight") ?? this.#byWeight);
+    this.#sorted.set(this.#isSorted);
   }
 
   #showWords(state: State, axes: Axes, pair: Pair | null): void {
@@ -202,8 +206,9 @@ export class QueryKeyView {
   }
 
   #fillTable(state: State, { rows, columns }: Axes): void {
-    if (!this.#pair || this.#pair === this.#tabled) return;
-    this.#tabled = this.#pair;
+    const sorted = this.#isSorted;
+    if (!this.#pair || (this.#tabled?.pair === this.#pair && this.#tabled.sorted === sorted)) return;
+    this.#tabled = { pair: this.#pair, sorted };
     this.#frame.shell.tableBox.replaceChildren(...makeTables(headName(state.layer, state.head), this.#pair, this.#order, rows, columns));
   }
 

@@ -167,6 +167,16 @@ def test_the_table_holds_every_number(open_panel: Open) -> None:
     assert tables.nth(1).locator("tbody tr").nth(9).locator("td").all_inner_texts() == ["9", "−∞", "masked"]
 
 
+def test_the_table_has_the_order_on_show(open_panel: Open) -> None:
+    panel = open_panel(QueryKeyPanel(dot_trace(), layer=1, head=3, query=7, key=5))
+    panel.get_by_role("button", name="View as table").click()
+    keys = panel.locator("table").nth(1).locator("tbody td:nth-of-type(1)")
+    assert keys.all_inner_texts()[:8] == [str(key) for key in range(8)]
+    panel.get_by_role("button", name="Sort by weight").click()
+    weights = dot_trace().blocks[1].record.weights(3, 7)[0]
+    expect(keys.first).to_have_text(str(int(weights.argmax())))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_hostile_tokens_are_text(open_panel: Open, watched: Any, scheme: str) -> None:
     panel = open_panel(QueryKeyPanel(dot_trace(tokens=HOSTILE), title=HOSTILE[1], query=10, key=0), scheme)
