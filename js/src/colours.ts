@@ -10,6 +10,9 @@ export function rgb(colour: string): Rgb {
   return [n >> 16, (n >> 8) & 255, n & 255];
 }
 
+/** A colour as the four bytes of a pixel, in the order in which this machine reads them. */
+export const opaque = (colour: Rgb): number => new Uint32Array(Uint8Array.of(...colour, 255).buffer)[0]!;
+
 export const css = ([r, g, b]: Rgb): string => `rgb(${r} ${g} ${b})`;
 
 /** 256 colours for the weights 0, 1/255, …, 1. */

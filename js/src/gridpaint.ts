@@ -1,6 +1,6 @@
 /** Paints thumbnails into rows of pixels: pure, on arrays. No cell of a thumbnail is lost where it has fewer pixels than cells. */
 
-import { type Rgb, rgb } from "./colours.ts";
+import { opaque, type Rgb, rgb } from "./colours.ts";
 import { type Codes, codesOf, LEVEL, MASK, NAN, NONE, spread, UNKNOWN } from "./gridcodes.ts";
 import type { Layer } from "./griddata.ts";
 
@@ -25,8 +25,6 @@ export interface Inks {
 
 /** Cells from this many pixels on carry a dot where they are exactly zero. */
 export const DOTTED = 9;
-
-export const opaque = (colour: Rgb): number => new Uint32Array(Uint8Array.of(...colour, 255).buffer)[0]!;
 
 export function makeInks(theme: { palette: Rgb[]; nan: string; unknown: string; hatch: string }, ratio: number): Inks {
   const [nan, unknown, hatch] = [theme.nan, theme.unknown, theme.hatch].map((colour) => opaque(rgb(colour)));

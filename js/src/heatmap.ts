@@ -1,15 +1,12 @@
 /** Paints one head's matrix; masked, zero, NaN and not captured each have a look of their own. */
 
-import { level, type Rgb, rgb } from "./colours.ts";
+import { level, opaque, rgb } from "./colours.ts";
 import type { Layout } from "./geometry.ts";
 import type { Theme } from "./theme.ts";
 import { type Head, HIDDEN, isKnown, isWeights, MASKED, NOT_CAPTURED, shareOf, VALUE } from "./wire.ts";
 
 /** Cells from this size on are parted by a hairline and carry marks (dot for zero, × for NaN). */
 const ROOMY = 9;
-
-/** A colour as the four bytes of a pixel, in the order in which this machine reads them. */
-const opaque = (colour: Rgb): number => new Uint32Array(Uint8Array.of(...colour, 255).buffer)[0]!;
 
 /** One pixel a cell, transparent where there is no weight: what the screen shows, scaled up. */
 export function pixels(head: Head, theme: Theme): Uint8ClampedArray<ArrayBuffer> {

@@ -1,7 +1,6 @@
 /** A matrix too large to be here whole: coded pictures of its parts and exact rows, asked for as they are needed. */
 
-import type { Rgb } from "./colours.ts";
-import { rgb } from "./colours.ts";
+import { opaque, rgb } from "./colours.ts";
 import { type Layout, stepFor } from "./geometry.ts";
 import type { Reply } from "./link.ts";
 import type { Theme } from "./theme.ts";
@@ -232,7 +231,6 @@ export function codeColours(theme: Colours): Uint32Array {
 }
 
 function makeColours(theme: Colours): Uint32Array {
-  const opaque = (colour: Rgb): number => new Uint32Array(Uint8Array.of(...colour, 255).buffer)[0]!;
   const table = new Uint32Array(256);
   for (let code = 0; code <= TOP; code++) table[code] = opaque(theme.palette[Math.round((code / TOP) * 255)]!);
   table[ZERO] = table[HIDDEN] = table[0]!;

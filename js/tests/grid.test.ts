@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { opaque } from "../src/colours.ts";
 import { emptyLayer, type GridSpec, decodeGrid, type Layer, NOT_A_NUMBER, readFound, readMetric, scaleEnd, takePiece, ZERO } from "../src/griddata.ts";
 import { flowColumns, hitGrid, layOutGrid, rowsInView, scrollTo } from "../src/gridlayout.ts";
 import { byLayer, byValue, groupsOf, locate, nextPlace, type Place, steer } from "../src/gridorder.ts";
 import { codesOf } from "../src/gridcodes.ts";
-import { fitCells, makeInks, opaque, Painter, type Strip } from "../src/gridpaint.ts";
+import { fitCells, makeInks, Painter, type Strip } from "../src/gridpaint.ts";
 import type { Block, Frame } from "../src/model.ts";
 import { MASKED, NOT_CAPTURED } from "../src/wire.ts";
 
