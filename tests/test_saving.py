@@ -21,7 +21,7 @@ from attn_widgets.panels import files, svg, tiles
 from attn_widgets.panels.colours import palette
 from attn_widgets.panels.figures import head_figure
 from attn_widgets.panels.heads import HeadPanel
-from attn_widgets.panels.saving import save_figure
+from attn_widgets.panels.saving import describe, save_figure
 from attn_widgets.trace import AttentionTrace, Block, WeightsRecord
 from tests.hostile import TABLE, TOKENS, is_harmless
 from tests.panel_traces import WORDS, causal_trace
@@ -88,6 +88,14 @@ def test_the_metadata_says_what_is_shown_and_where_it_comes_from(tmp_path: Path)
         "aggregation": "one head",
     }
     assert root.findtext(f"{SVG}title") == "HeadPanel L1H3"
+
+
+def test_metadata_is_json_also_where_a_value_is_no_number() -> None:
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    told = json.loads(describe({"loss": float("nan"), "best": float("inf"), "steps": 3}), parse_constant=refuse)
+    assert told == {"loss": "nan", "best": "inf", "steps": 3}
 
 
 def test_a_mean_is_saved_as_a_mean(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_the_table_and_the_chart_say_it() -> None:
     ]
     page = found._repr_html_()
     assert page.count("<tr>") == 5
-    assert "<td style=\"text-align:left\">3.0000 ± 0.5774</td>" in page
+    assert '<td style="text-align:left">3.0000 ± 0.5774</td>' in page
     drawn = found.chart().to_dict()
     (points,) = drawn["datasets"].values()
     assert [(point["options"], point["said"]) for point in points] == [

@@ -161,7 +161,5 @@ def test_a_teacher_that_changed_while_a_search_was_stopped_is_refused() -> None:
     quick(name="wise", seed=4, overwrite=True)
     with pytest.raises(AttnError) as caught:
         resumed()
-    assert str(caught.value) == (
-        "--teacher wise is not what it was when run 'mine' began; train anew with --overwrite"
-    )
+    assert str(caught.value) == ("--teacher wise is not what it was when run 'mine' began; train anew with --overwrite")
     assert 1 <= len(searched().cells) < 4

@@ -187,9 +187,10 @@ class LookingPanel(SteppingPanel):
         step = max(1, _count("step", content.get("step", 1)))
         if math.ceil((rows.stop - rows.start) / step) * math.ceil((columns.stop - columns.start) / step) > MOST_CODES:
             raise PanelError(f"a picture has at most {MOST_CODES:,} cells; ask for a smaller one, or a larger step")
+        row = self._answer_row(content)[1] if "row" in content else []
         scaled = self._scaled(matrix, content)
         codes = tiles.picture(matrix, rows, columns, step, tiles.Scale(scaled["low"], scaled["high"]))
-        return scaled, [codes.tobytes(), *(self._answer_row(content)[1] if "row" in content else [])]
+        return scaled, [codes.tobytes(), *row]
 
     def _answer_row(self, content: dict[str, Any]) -> Answer:
         matrix = self._asked_matrix(content)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import re
 import reprlib
@@ -87,7 +88,10 @@ def save_figure(figure: str, path: str | os.PathLike[str], about: About, *, widt
 
 def describe(about: About) -> str:
     """Write the description: JSON in plain ASCII, which every format can hold."""
-    return json.dumps({name: value for name, value in about.items() if value not in ("", None)}, default=str)
+    told = {name: value for name, value in about.items() if value not in ("", None)}
+    # JSON has no word for what is no number: such a value is told as text.
+    odd = {name: str(value) for name, value in told.items() if isinstance(value, float) and not math.isfinite(value)}
+    return json.dumps(told | odd, default=str)
 
 
 def title_of(about: About) -> str:

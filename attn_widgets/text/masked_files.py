@@ -102,9 +102,7 @@ class MaskedFiles:
         inputs, targets = self._hide(padded, lengths, np.random.Generator(np.random.Philox(HIDDEN)))
         return inputs, targets, lengths
 
-    def _hide(
-        self, ids: np.ndarray, lengths: np.ndarray, random: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _hide(self, ids: np.ndarray, lengths: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         maskable = self._tokens(ids) & (np.arange(ids.shape[1]) < lengths[:, None])
         return mask_tokens(ids, self.vocab_size, self.vocab_size, random, maskable=maskable)
 

@@ -5,14 +5,14 @@ import { drawArcs } from "./arcs.ts";
 import { inkOn, level } from "./colours.ts";
 import { forgetFont, setFont, useFont } from "./fonts.ts";
 import { columnMiddle, type Demand, hit, type Hit, type Layout, layOut, rowMiddle, stepFor } from "./geometry.ts";
-import { crop, paintCells, paintMatrix, reduced, stripes } from "./heatmap.ts";
+import { crop, paintCells, paintMatrix, reduced, ROOMY, stripes } from "./heatmap.ts";
 import type { Ablation, Predictions } from "./model.ts";
 import type { Theme } from "./theme.ts";
 import { drawPredictions } from "./nexts.ts";
 import { within } from "./projector.ts";
 import { drawStrips } from "./strips.ts";
 import { Tiles } from "./tiles.ts";
-import { type Head, isWeights, type Row, rowOf, shareOf, VALUE } from "./wire.ts";
+import { type Head, isWeights, NOT_CAPTURED, type Row, rowOf, shareOf, VALUE } from "./wire.ts";
 
 /** Everything the figure shows at one moment. */
 export interface Picture {
@@ -62,7 +62,7 @@ export class Figure {
   readonly canvas = document.createElement("canvas");
   #context = this.canvas.getContext("2d");
   #layout: Layout | null = null;
-  #matrix: { head: Head; key: string; canvas: HTMLCanvasElement } | null = null;
+  #matrix: { head: Head; key: string; canvas: HTMLCanvasElement; plain: boolean } | null = null;
   #labels = new Map<string, string>();
   #widths = new WeakMap<string[], number>();
   #font = "";
@@ -186,10 +186,12 @@ export class Figure {
     const key = [...Object.values(part), cellWidth, cellHeight, theme.mode, theme.surface, ratio].join();
     if (this.#matrix?.head !== head || this.#matrix.key !== key) {
       const shown = crop(head, part);
-      const canvas = step === 1 ? paintMatrix(shown, layout, theme, ratio) : paintCells(reduced(shown, step), theme, true);
-      this.#matrix = { head, key, canvas };
+      // Small cells without marks are drawn on their ground at once: a picture in device pixels takes ten times as long.
+      const plain = step > 1 || (Math.min(cellWidth, cellHeight) < ROOMY && !shown.states.includes(NOT_CAPTURED));
+      const canvas = plain ? paintCells(reduced(shown, step), theme, true) : paintMatrix(shown, layout, theme, ratio);
+      this.#matrix = { head, key, canvas, plain };
     }
-    if (step > 1) fillStriped(context, layout, theme);
+    if (this.#matrix.plain) fillStriped(context, layout, theme);
     context.imageSmoothingEnabled = false;
     // The last of reduced cells may stand for fewer; they are drawn over the edge, and clipped.
     const wide = step * cellWidth * Math.ceil(part.columns / step);

@@ -6,7 +6,7 @@ import type { Theme } from "./theme.ts";
 import { type Head, HIDDEN, isKnown, isWeights, MASKED, NOT_CAPTURED, shareOf, VALUE } from "./wire.ts";
 
 /** Cells from this size on are parted by a hairline and carry marks (dot for zero, × for NaN). */
-const ROOMY = 9;
+export const ROOMY = 9;
 
 /** One pixel a cell, transparent where there is no weight: what the screen shows, scaled up. */
 export function pixels(head: Head, theme: Theme): Uint8ClampedArray<ArrayBuffer> {

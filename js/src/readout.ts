@@ -24,12 +24,15 @@ export function rankKeys(head: Head, row: number): Key[] {
 }
 
 function rank(head: Head, read: Row | null): Key[] {
-  const keys: Key[] = [];
-  for (let key = 0; read && key < head.keys; key++) {
-    if (read.states[key] === VALUE) keys.push({ key, weight: read.weights[key]! });
+  if (!read) return [];
+  const { weights, states } = read;
+  const numbers: number[] = [];
+  const broken: number[] = [];
+  for (let key = 0; key < head.keys; key++) {
+    if (states[key] === VALUE) (Number.isNaN(weights[key]) ? broken : numbers).push(key);
   }
-  const last = (k: Key): number => (Number.isNaN(k.weight) ? 1 : 0);
-  return keys.sort((a, b) => last(a) - last(b) || b.weight - a.weight || a.key - b.key);
+  numbers.sort((a, b) => weights[b]! - weights[a]! || a - b);
+  return [...numbers, ...broken].map((key) => ({ key, weight: weights[key]! }));
 }
 
 /** Several rows as one: the sum of their weights; null while one is not here. */

@@ -102,3 +102,16 @@ export function perform(
       return {};
   }
 }
+
+/** Keep a head beside the one on show, or let it go; the oldest leaves when there are eight. */
+export function withPin({ pinned, layer, head }: State, on: boolean): Partial<State> {
+  const others = pinned.filter(([l, hd]) => l !== layer || hd !== head);
+  return { pinned: on ? [...others.slice(-7), [layer, head]] : others };
+}
+
+/** Sum a further row, or no more; the first one is locked. */
+export function withRow({ query, selected }: State, token: number): Partial<State> {
+  if (query === null) return { query: token, key: null, locked: true };
+  if (token === query) return {};
+  return { locked: true, selected: selected.includes(token) ? selected.filter((other) => other !== token) : [...selected.slice(-63), token] };
+}

@@ -14,7 +14,7 @@ import { Redraw } from "./redraw.ts";
 import { reading, rowsRead } from "./reading.ts";
 import { describe, headEntries, isMasked, type Key, keyEntries, rankKeys, rowFoot } from "./readout.ts";
 import { makeScene, type Scene, Sorted, toTokens } from "./scene.ts";
-import { action, type Action, click, NOTHING, perform, type Selection } from "./selection.ts";
+import { action, type Action, click, NOTHING, perform, type Selection, withPin, withRow } from "./selection.ts";
 import { showing } from "./showing.ts";
 import { Source } from "./source.ts";
 import { spreadAt } from "./spread.ts";
@@ -70,7 +70,7 @@ export class View {
         playTime: (on) => this.#play("time", on),
         table: (on) => this.#showTable(on),
         set: (patch) => this.#set(patch),
-        pin: (on) => this.#pin(on),
+        pin: (on) => this.#set(withPin(this.#state, on)),
         key: (index) => this.#pickKey(index),
         found: (index) => this.#pickHead(index),
       },
@@ -180,13 +180,6 @@ export class View {
     if (this.#scene) this.#set(toTokens(this.#scene, selection));
   }
 
-  /** Keep a head beside the one on show, or let it go; the oldest leaves when there are eight. */
-  #pin(on: boolean): void {
-    const { pinned, layer, head } = this.#state;
-    const others = pinned.filter(([l, hd]) => l !== layer || hd !== head);
-    this.#set({ pinned: on ? [...others.slice(-7), [layer, head]] : others });
-  }
-
   #showWords(state: State, axes: Axes, picture: Picture): void {
     const parts = this.#parts;
     const name = nameOf(state);
@@ -266,18 +259,10 @@ export class View {
     const scene = this.#scene;
     if (!scene || this.#pan.moved) return;
     const { at } = scene;
-    if (row !== null && (event.ctrlKey || event.metaKey || event.shiftKey)) this.#addRow(scene.rows.starts[row] ?? 0);
+    if (row !== null && (event.ctrlKey || event.metaKey || event.shiftKey)) this.#set(withRow(this.#state, scene.rows.starts[row] ?? 0));
     else if (row !== null) this.#select(click(at, row, column));
     else if (column !== null && at.locked && at.query !== null) this.#select(click(at, at.query, column));
     else this.#set({ ...NOTHING, selected: [] });
-  }
-
-  /** Sum a further row, or no more; the first one is locked. */
-  #addRow(token: number): void {
-    const { query, selected } = this.#state;
-    if (query === null) return this.#set({ query: token, key: null, locked: true });
-    if (token === query) return;
-    this.#set({ locked: true, selected: selected.includes(token) ? selected.filter((other) => other !== token) : [...selected.slice(-63), token] });
   }
 
   #keydown(event: KeyboardEvent): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Spec } from "../src/model.ts";
-import { action, click, move, NOTHING, perform } from "../src/selection.ts";
+import { action, click, move, NOTHING, perform, withPin, withRow } from "../src/selection.ts";
 import { canAblate, goTo, nextHead, type State } from "../src/state.ts";
 
 const tokens = [["a", "b", "c"]];
@@ -80,5 +80,23 @@ describe("stepping", () => {
     expect(canAblate(spec, state)).toBe(true);
     expect(canAblate(spec, { ...state, moment: 0 })).toBe(false);
     expect(canAblate(spec, { ...state, mean: true })).toBe(false);
+  });
+});
+
+describe("rows summed and heads pinned", () => {
+  const at = (patch: Partial<State>): State => ({ query: null, selected: [], pinned: [], layer: 1, head: 2, ...patch }) as State;
+
+  it("a row is added to the one that is locked, and taken away again", () => {
+    expect(withRow(at({}), 4)).toEqual({ query: 4, key: null, locked: true });
+    expect(withRow(at({ query: 4, selected: [1] }), 2)).toEqual({ locked: true, selected: [1, 2] });
+    expect(withRow(at({ query: 4, selected: [1, 2] }), 1)).toEqual({ locked: true, selected: [2] });
+    expect(withRow(at({ query: 4 }), 4)).toEqual({});
+  });
+
+  it("eight heads are pinned at most, the oldest leaves", () => {
+    const eight = Array.from({ length: 8 }, (_, i): [number, number] => [0, i]);
+    expect(withPin(at({ pinned: eight }), true).pinned).toEqual([...eight.slice(1), [1, 2]]);
+    expect(withPin(at({ pinned: [[1, 2], [0, 0]] }), false).pinned).toEqual([[0, 0]]);
+    expect(withPin(at({ pinned: [[1, 2], [0, 0]] }), true).pinned).toEqual([[0, 0], [1, 2]]);
   });
 });
