@@ -62,7 +62,7 @@ def tests(session: nox.Session) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         session.run("attn-widgets", "compare", "--quick", "--folder", folder, env=env)
-    session.run(*python, "tests/browser", env=env)
+    session.run(*python, "tests/browser", "-n", "2", "--dist", "loadfile", env=env)
 
 
 def markers(session: nox.Session) -> str:
