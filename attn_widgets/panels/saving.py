@@ -55,27 +55,39 @@ def _short(text: str) -> str:
     return shorten(visible_line(text), LONGEST)
 
 
+class Saved:
+    """A panel that can be written as a picture for a paper."""
+
+    def figure(self) -> str:
+        """Draw what `save` writes, as one whole SVG on a light ground."""
+        raise NotImplementedError
+
+    def provenance(self) -> dict[str, str | int | float]:
+        """Say what is on show and where it comes from."""
+        raise NotImplementedError
+
+    def save(self, path: str | os.PathLike[str], *, width: float = 6.0, dpi: int = 300) -> Path:
+        """Write what is on show as a picture for a paper, with its provenance in the file's metadata.
+
+        Parameters
+        ----------
+        path
+            Ends in ``.svg`` (text stays text), ``.png`` or ``.pdf``; written whole or not at all.
+        width
+            Of the picture, in inches.
+        dpi
+            Pixels an inch, of a PNG.
+
+        Raises
+        ------
+        ConfigError
+            If the ending is another one, the size cannot be drawn, or the folder does not exist.
+        """
+        return save_figure(self.figure(), path, self.provenance(), width=width, dpi=dpi)
+
+
 def save_figure(figure: str, path: str | os.PathLike[str], about: About, *, width: float = 6.0, dpi: int = 300) -> Path:
-    """Write a figure with its size and its provenance.
-
-    Parameters
-    ----------
-    figure
-        A whole SVG, as `svg.drawing` writes it.
-    path
-        Ends in ``.svg``, ``.png`` or ``.pdf``; written whole or not at all.
-    about
-        What goes into the metadata.
-    width
-        In inches.
-    dpi
-        Pixels an inch, of a PNG.
-
-    Raises
-    ------
-    ConfigError
-        If the ending is another one, the size cannot be drawn, or the folder does not exist.
-    """
+    """Write a figure, a whole SVG, with its size and its provenance; as `Saved.save` says."""
     target = Path(path)
     write = _WRITERS.get(target.suffix.lower())
     if write is None:

@@ -19,7 +19,7 @@ from attn_widgets.trace import AttentionTrace
 from attn_widgets.trace.find import position
 
 
-class SteppingPanel(Panel):
+class SteppingPanel(saving.Saved, Panel):
     """A panel that stands at a layer, a head and perhaps a query and a key of a trace.
 
     Its traits have the same names in every panel, so that panels can be linked
@@ -169,25 +169,6 @@ class SteppingPanel(Panel):
         shown: dict[str, str | int | float] = {"panel": type(self).__name__, "title": wire.visible_line(self.title)}
         head = {"aggregation": "mean of heads"} if self.mean else {"head": self.head, "aggregation": "one head"}
         return {**shown, **saving.origin(self._frames.traces[self.moment]), "layer": self.layer, **head}
-
-    def save(self, path: str | os.PathLike[str], *, width: float = 6.0, dpi: int = 300) -> Path:
-        """Write what is on show as a picture for a paper, with its provenance in the file's metadata.
-
-        Parameters
-        ----------
-        path
-            Ends in ``.svg`` (text stays text), ``.png`` or ``.pdf``; written whole or not at all.
-        width
-            Of the picture, in inches.
-        dpi
-            Pixels an inch, of a PNG.
-
-        Raises
-        ------
-        ConfigError
-            If the ending is another one, the size cannot be drawn, or the folder does not exist.
-        """
-        return saving.save_figure(self.figure(), path, self.provenance(), width=width, dpi=dpi)
 
     def __repr__(self) -> str:
         trace = self.trace

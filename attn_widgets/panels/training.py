@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +24,7 @@ PAUSE = 0.1
 _ENDS: tuple[Phase, ...] = ("done", "interrupted", "stopped")
 
 
-class TrainingPanel(Panel):
+class TrainingPanel(saving.Saved, Panel):
     """A progress bar, the figures of a run, and its training and validation loss.
 
     Feed it with `update`; when the run ends, the curve is displayed once more as a static
@@ -144,25 +142,6 @@ class TrainingPanel(Panel):
         if best is not None and math.isfinite(best.loss):
             about |= {"best_loss": best.loss, "best_step": best.step}
         return {**about, "version": f"attn_widgets {__version__}"}
-
-    def save(self, path: str | os.PathLike[str], *, width: float = 6.0, dpi: int = 300) -> Path:
-        """Write the losses so far as a picture for a paper, with its provenance in the file's metadata.
-
-        Parameters
-        ----------
-        path
-            Ends in ``.svg`` (text stays text), ``.png`` or ``.pdf``; written whole or not at all.
-        width
-            Of the picture, in inches.
-        dpi
-            Pixels an inch, of a PNG.
-
-        Raises
-        ------
-        ConfigError
-            If the ending is another one, the size cannot be drawn, or the folder does not exist.
-        """
-        return saving.save_figure(self.figure(), path, self.provenance(), width=width, dpi=dpi)
 
     def check_trait(self, name: str, value: Any, others: Mapping[str, Any] | None = None) -> Any:
         """Nothing can be set from the page."""

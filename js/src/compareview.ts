@@ -15,7 +15,8 @@ import type { Hit } from "./geometry.ts";
 import { Ranking } from "./list.ts";
 import { pixelRatio } from "./projector.ts";
 import { innerWidth, Redraw } from "./redraw.ts";
-import { action, click, NOTHING } from "./selection.ts";
+import { wishOf } from "./keys.ts";
+import { click, NOTHING } from "./selection.ts";
 import { Shell } from "./shell.ts";
 import { quoted } from "./text.ts";
 import { readTheme, type Theme } from "./theme.ts";
@@ -291,14 +292,8 @@ export class CompareView {
   }
 
   #keydown(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    // The host's shortcuts must not take keys meant for the panel.
-    event.stopPropagation();
-    const target = event.target;
-    if (target instanceof HTMLInputElement && event.key !== "Escape") return;
-    const wish = action(event.key, event.shiftKey);
-    const onButton = target instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter");
-    if (!wish || onButton || wish.do === "play") return;
+    const wish = wishOf(event);
+    if (!wish || wish.do === "play") return;
     event.preventDefault();
     const { query, key } = this.#state;
     if (this.#pan.act(wish, query, key)) return;

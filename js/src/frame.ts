@@ -9,7 +9,8 @@ import type { Spec } from "./model.ts";
 import { Player } from "./player.ts";
 import { pixelRatio } from "./projector.ts";
 import { innerWidth, Redraw } from "./redraw.ts";
-import { action, type Action } from "./selection.ts";
+import { wishOf } from "./keys.ts";
+import type { Action } from "./selection.ts";
 import { Shell } from "./shell.ts";
 import type { Axes, State } from "./state.ts";
 import { readTheme, type Theme } from "./theme.ts";
@@ -104,14 +105,8 @@ export class Frame {
   }
 
   #keydown(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    // The host's shortcuts must not take keys meant for the panel (an x would cut the cell).
-    event.stopPropagation();
-    const target = event.target;
-    if (target instanceof HTMLInputElement && event.key !== "Escape") return;
-    const wish = action(event.key, event.shiftKey);
-    const onButton = target instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter");
-    if (!wish || onButton) return;
+    const wish = wishOf(event);
+    if (!wish) return;
     event.preventDefault();
     if (wish.do === "play") this.playing(!this.#player.on);
     else this.#deeds.act(wish);

@@ -15,6 +15,7 @@ import { headName } from "./model.ts";
 import { Player } from "./player.ts";
 import { pixelRatio, within } from "./projector.ts";
 import { innerWidth, Redraw } from "./redraw.ts";
+import { isOurs } from "./keys.ts";
 import { action, move, NOTHING } from "./selection.ts";
 import { Shell } from "./shell.ts";
 import { axesOf, goTo, readState, type State, TRAITS } from "./state.ts";
@@ -268,13 +269,7 @@ export class GridView {
   }
 
   #keydown(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    // The host's shortcuts must not take keys meant for the panel (an x would cut the cell).
-    event.stopPropagation();
-    const { target } = event;
-    if ((target instanceof HTMLInputElement || target instanceof HTMLSelectElement) && event.key !== "Escape") return;
-    if (target instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter")) return;
-    if (this.#shell.tableBox.contains(target as Node)) return;
+    if (!isOurs(event) || this.#shell.tableBox.contains(event.target as Node)) return;
     if (this.#act(event)) event.preventDefault();
   }
 

@@ -6,6 +6,7 @@ import { drawFitting, setControls } from "./dress.ts";
 import { say } from "./dom.ts";
 import type { Picture } from "./figure.ts";
 import type { Hit } from "./geometry.ts";
+import { wishOf } from "./keys.ts";
 import type { HeadModel } from "./model.ts";
 import { Pan } from "./pan.ts";
 import { Parts } from "./parts.ts";
@@ -14,7 +15,7 @@ import { Redraw } from "./redraw.ts";
 import { reading, rowsRead } from "./reading.ts";
 import { describe, headEntries, isMasked, type Key, keyEntries, rankKeys, rowFoot } from "./readout.ts";
 import { makeScene, type Scene, Sorted, toTokens } from "./scene.ts";
-import { action, type Action, click, NOTHING, perform, type Selection, withPin, withRow } from "./selection.ts";
+import { type Action, click, NOTHING, perform, type Selection, withPin, withRow } from "./selection.ts";
 import { showing } from "./showing.ts";
 import { Source } from "./source.ts";
 import { spreadAt } from "./spread.ts";
@@ -266,14 +267,8 @@ export class View {
   }
 
   #keydown(event: KeyboardEvent): void {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    // The host's shortcuts must not take keys meant for the panel (an x would cut the cell).
-    event.stopPropagation();
-    const target = event.target;
-    if ((target instanceof HTMLInputElement || target instanceof HTMLSelectElement) && event.key !== "Escape") return;
-    const wish = action(event.key, event.shiftKey);
-    const onButton = target instanceof HTMLButtonElement && (event.key === " " || event.key === "Enter");
-    if (!wish || onButton) return;
+    const wish = wishOf(event);
+    if (!wish) return;
     event.preventDefault();
     this.#act(wish);
   }
